@@ -1,0 +1,46 @@
+# make run · make test need Python 3.11 or newer, gcc and make; everything else they fetch themselves into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TAG := $(shell $(PYTHON) -c 'import sys; v = sys.version_info; print("py311" if v < (3, 12) else "py313")')
+STAMP := $(VENV)/.installed-$(TAG)
+DATA ?= ../shared/data
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint types unit bench soak-memory model train-setup scenes lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+setup: $(STAMP) ## make the environment (.venv) from the hash-locked requirements
+
+$(STAMP): requirements/dev-$(TAG).txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "catflap needs Python 3.11 or newer; this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --require-hashes --only-binary :all: -r requirements/dev-$(TAG).txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup ## a simulated night in front of the flap; SCENE=… SPEED=…
+	$(BIN)/catflap demo $(SCENE) $(if $(SPEED),--speed $(SPEED))
+
+test: lint types unit ## lint, types, tests
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+unit: setup
+	CATFLAP_DATA="$${CATFLAP_DATA:-$(DATA)}" $(BIN)/pytest -n 2
+
+bench: setup ## one JSON line per figure
+	$(BIN)/python tools/bench.py
+
+lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
+	$(PYTHON) tools/lock.py
+
+clean: ## remove what was made, never what was recorded
+	rm -rf $(VENV) .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis build

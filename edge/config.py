@@ -1,0 +1,337 @@
+"""The one configuration file: TOML in, frozen dataclasses out. Floor 1.
+
+Every value has its bounds beside it; an unknown key, a wrong type or a value out of range is a ConfigError
+of one line that names file, key and what is allowed. Nothing falls back silently: a key that is absent has the
+default written here, a key that is present is obeyed or refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from edge.errors import ConfigError
+
+Section = TypeVar("Section")
+
+
+def _number(default: float, low: float, high: float, doc: str) -> Any:  # noqa: ANN401 - dataclasses.field is typed so
+    return field(default=default, metadata={"low": low, "high": high, "doc": doc})
+
+
+def _choice(default: str, allowed: tuple[str, ...], doc: str) -> Any:  # noqa: ANN401 - as above
+    return field(default=default, metadata={"allowed": allowed, "doc": doc})
+
+
+def _text(default: str, doc: str, pattern: str = "", rule: str = "text") -> Any:  # noqa: ANN401 - as above
+    return field(default=default, metadata={"doc": doc, "pattern": pattern, "rule": rule})
+
+
+def _flag(default: bool, doc: str) -> Any:  # noqa: ANN401 - as above
+    return field(default=default, metadata={"doc": doc})
+
+
+def _pin(doc: str) -> Any:  # noqa: ANN401 - as above
+    return _number(-1, -1, 27, doc + " (BCM number; -1: not wired)")
+
+
+@dataclass(frozen=True, slots=True)
+class CameraConfig:
+    """Where the pictures come from."""
+
+    kind: str = _choice("picamera2", ("picamera2", "video", "sim"), "the adapter")
+    source: str = _text("", "video only: /dev/videoN, rtsp://…, a video file or a folder of images")
+    scene: str = _text("night", "sim only: the name of a shipped scene or the path of a scene file")
+    width_px: int = _number(320, 160, 640, "width of the small grey picture")
+    height_px: int = _number(240, 120, 480, "height of the small grey picture")
+    still_width_px: int = _number(1280, 160, 4608, "width of the large picture kept for people")
+    still_height_px: int = _number(720, 120, 2592, "height of the large picture kept for people")
+    fps: float = _number(10.0, 1.0, 30.0, "frames per second that are looked at")
+    hang_s: float = _number(2.0, 0.5, 10.0, "no frame for this long: the camera is taken as lost and reopened")
+
+
+@dataclass(frozen=True, slots=True)
+class PinsConfig:
+    """Which pin is what."""
+
+    factory: str = _choice(
+        "lgpio", ("lgpio", "rpigpio", "pigpio", "native", "mock", "sim"), "the gpiozero pin factory, or the simulated pins"
+    )
+    bolt: int = _pin("the bolt's coil driver")
+    lamp: int = _pin("the infra-red lamp, PWM")
+    pir: int = _pin("the PIR motion sensor")
+    reed: int = _pin("the reed switch of the flap, closed while the flap hangs straight")
+    button: int = _pin("the override button, to ground")
+    led: int = _pin("the status light")
+    lamp_level: float = _number(1.0, 0.0, 1.0, "brightness of the infra-red lamp")
+
+
+@dataclass(frozen=True, slots=True)
+class ChipConfig:
+    """The chip reader."""
+
+    kind: str = _choice("none", ("none", "serial", "sim"), "the adapter")
+    port: str = _text("/dev/serial0", "serial only: the line")
+    baud: int = _number(9600, 1200, 115200, "serial only: bits per second")
+
+
+@dataclass(frozen=True, slots=True)
+class LockConfig:
+    """The bolt and its coil. Heat is counted as a leaky bucket of seconds with power."""
+
+    kind: str = _choice("power_to_unlock", ("power_to_unlock", "power_to_lock"), "what power means: rests shut, or rests open")
+    lease_s: float = _number(0.5, 0.2, 2.0, "a command not renewed for this long ends by itself")
+    max_on_s: float = _number(8.0, 0.5, 86400.0, "the coil is never powered longer than this without a rest")
+    min_rest_s: float = _number(1.0, 0.0, 60.0, "the coil rests at least this long after it has had power for max_on_s")
+    heat_budget_s: float = _number(40.0, 1.0, 86400.0, "seconds with power that the coil may store as heat")
+    duty: float = _number(0.2, 0.01, 1.0, "share of time with power at which the coil stays at its temperature")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The model and its runtime."""
+
+    bundle: str = _text("factory", "the bundle's directory, or `factory` for the one that ships")
+    runtime: str = _choice("auto", ("auto", "litert", "tflite"), "auto takes ai-edge-litert where it is installed, and says so")
+    threads: int = _number(1, 1, 4, "threads of the interpreter; more were slower on int8 models")
+
+
+@dataclass(frozen=True, slots=True)
+class DoorConfig:
+    """What the owner wants of the door."""
+
+    identity: str = _choice(
+        "chip", ("chip", "any_cat"), "who is ours: the cats whose chip is listed, or (with a warning) every cat"
+    )
+    prey_let_in: float = _number(0.02, 0.0001, 0.2, "budget: probability per visit that prey, or anything but a clean cat, gets in")
+    resident_refused: float = _number(0.05, 0.0001, 0.3, "budget: probability per visit that a clean cat of ours is refused")
+    open_s: float = _number(6.0, 1.0, 30.0, "how long the bolt stays open for a cat that may come in")
+    hold_off_s: float = _number(120.0, 0.0, 3600.0, "how long nobody is let in after prey was seen")
+    on_blind: str = _choice("shut", ("shut", "open", "chip"), "what to do for a visit that could not be seen")
+    blind_after_s: float = _number(3.0, 0.5, 30.0, "a visit without one frame of evidence for this long is blind")
+    quiet_s: float = _number(1.5, 0.3, 10.0, "a visit ends when nothing has been there for this long")
+
+
+@dataclass(frozen=True, slots=True)
+class GateConfig:
+    """What counts as somebody being there."""
+
+    min_area: float = _number(0.012, 0.001, 0.5, "share of the picture that must differ from the background")
+    min_frames: int = _number(3, 1, 20, "of the last five frames that must show it")
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolConfig:
+    """The buffer of frames worth labelling."""
+
+    max_bytes: int = _number(500_000_000, 100_000, 10**12, "the spool never holds more than this")
+    min_free_bytes: int = _number(300_000_000, 0, 10**12, "the spool leaves at least this much of the disk free")
+    random_share: float = _number(0.05, 0.0, 1.0, "share of the confident visits kept all the same")
+
+
+@dataclass(frozen=True, slots=True)
+class StateConfig:
+    """Where the daemon keeps what it knows."""
+
+    directory: str = _text("/var/lib/catflap", "journal, spool, models")
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """How the log reads."""
+
+    format: str = _choice("auto", ("auto", "console", "json"), "auto: for people on a terminal, JSON otherwise")
+    level: str = _choice("info", ("debug", "info", "warning", "error"), "the least important line that is written")
+
+
+@dataclass(frozen=True, slots=True)
+class CatConfig:
+    """One cat that lives here."""
+
+    name: str = _text("", "its name", r"[\w][\w .'-]{0,31}", "1 to 32 letters, digits, spaces or . ' -")
+    chip: str = _text("", "its chip number", r"|\d{15}", "15 digits as on the vet's paper, or empty")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file."""
+
+    camera: CameraConfig = CameraConfig()
+    pins: PinsConfig = PinsConfig()
+    chip: ChipConfig = ChipConfig()
+    lock: LockConfig = LockConfig()
+    model: ModelConfig = ModelConfig()
+    door: DoorConfig = DoorConfig()
+    gate: GateConfig = GateConfig()
+    spool: SpoolConfig = SpoolConfig()
+    state: StateConfig = StateConfig()
+    log: LogConfig = LogConfig()
+    cat: tuple[CatConfig, ...] = ()
+
+    def digest(self) -> str:
+        """Return 16 hex digits that name exactly these values."""
+        text = json.dumps(dataclasses.asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "camera": CameraConfig,
+    "pins": PinsConfig,
+    "chip": ChipConfig,
+    "lock": LockConfig,
+    "model": ModelConfig,
+    "door": DoorConfig,
+    "gate": GateConfig,
+    "spool": SpoolConfig,
+    "state": StateConfig,
+    "log": LogConfig,
+}
+
+
+def load(path: Path) -> Config:
+    """Read and check a configuration file.
+
+    Raises:
+        ConfigError: one line with file, key and what is allowed.
+    """
+    try:
+        with path.open("rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from error
+    return parse(table, str(path))
+
+
+def parse(table: dict[str, Any], origin: str) -> Config:
+    """Check a table that was read from ``origin`` (a file's name, for the error's text)."""
+    _refuse_unknown(table, (*SECTIONS, "cat"), origin, "")
+    sections = {name: _section(kind, table.get(name, {}), origin, name) for name, kind in SECTIONS.items()}
+    return _checked(Config(**sections, cat=_cats(table.get("cat", []), origin)), origin)
+
+
+def _cats(entries: object, origin: str) -> tuple[CatConfig, ...]:
+    if not isinstance(entries, list):
+        raise ConfigError(f"{origin}: cat: must be a list of tables, each headed [[cat]]")
+    return tuple(_section(CatConfig, entry, origin, f"cat[{index}]") for index, entry in enumerate(entries))
+
+
+def _section(kind: type[Section], table: object, origin: str, name: str) -> Section:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{origin}: {name}: must be a table, headed [{name}]")
+    fields = {entry.name: entry for entry in dataclasses.fields(cast("Any", kind))}
+    _refuse_unknown(table, tuple(fields), origin, f"{name}.")
+    return kind(**{key: _value(fields[key], value, origin, f"{name}.{key}") for key, value in table.items()})
+
+
+def _refuse_unknown(table: dict[str, Any], known: tuple[str, ...], origin: str, prefix: str) -> None:
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            hint = f"; did you mean {prefix}{near[0]}?" if near else ""
+            raise ConfigError(f"{origin}: {prefix}{key}: no such key{hint} (known here: {', '.join(known)})")
+
+
+def _value(entry: dataclasses.Field[Any], value: object, origin: str, key: str) -> object:
+    if isinstance(entry.default, bool):
+        return _typed(value, bool, "true or false", origin, key)
+    if isinstance(entry.default, str):
+        return _string(entry, value, origin, key)
+    return _in_range(entry, value, origin, key)
+
+
+def _typed(value: object, kind: type, allowed: str, origin: str, key: str) -> object:
+    if not isinstance(value, kind):
+        raise ConfigError(f"{origin}: {key}: {value!r} is not {allowed}")
+    return value
+
+
+def _string(entry: dataclasses.Field[Any], value: object, origin: str, key: str) -> str:
+    allowed: tuple[str, ...] = entry.metadata.get("allowed", ())
+    text = str(_typed(value, str, f"one of {', '.join(allowed)}" if allowed else "text in quotes", origin, key))
+    if allowed and text not in allowed:
+        raise ConfigError(f"{origin}: {key}: {text!r} is not one of {', '.join(allowed)}")
+    pattern = entry.metadata.get("pattern", "")
+    if pattern and not re.fullmatch(pattern, text):
+        raise ConfigError(f"{origin}: {key}: {text!r} is not {entry.metadata['rule']}")
+    return text
+
+
+def _in_range(entry: dataclasses.Field[Any], value: object, origin: str, key: str) -> float:
+    low, high = entry.metadata["low"], entry.metadata["high"]
+    whole = isinstance(entry.default, int)
+    kinds = (int,) if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        kind = "a whole number" if whole else "a number"
+        raise ConfigError(f"{origin}: {key}: {value!r} is not {kind} from {low} to {high}")
+    return value if whole else float(value)
+
+
+def _checked(config: Config, origin: str) -> Config:
+    """Refuse what is allowed value by value but means nothing as a whole."""
+    _check_pins(config.pins, origin)
+    _check_adapters(config, origin)
+    _check_cats(config, origin)
+    return config
+
+
+def _check_pins(pins: PinsConfig, origin: str) -> None:
+    used: dict[int, str] = {}
+    for name in ("bolt", "lamp", "pir", "reed", "button", "led"):
+        number = getattr(pins, name)
+        if number >= 0 and number in used:
+            raise ConfigError(f"{origin}: pins.{name}: pin {number} is already pins.{used[number]}; each needs its own")
+        used[number] = name
+    if pins.factory != "sim" and pins.bolt < 0:
+        raise ConfigError(f"{origin}: pins.bolt: must be the number (0 to 27) of the pin that drives the bolt")
+
+
+def _check_adapters(config: Config, origin: str) -> None:
+    if config.camera.kind == "video" and not config.camera.source:
+        raise ConfigError(f"{origin}: camera.source: must name a device, address, file or folder when camera.kind is video")
+    simulated = {config.camera.kind == "sim", config.pins.factory == "sim"}
+    if len(simulated) > 1 or (config.chip.kind == "sim" and True not in simulated):
+        raise ConfigError(f"{origin}: camera.kind, pins.factory, chip.kind: the simulated world needs both camera and pins to be sim")
+    if config.door.on_blind == "chip" and config.chip.kind == "none":
+        raise ConfigError(f"{origin}: door.on_blind: chip needs a chip reader; chip.kind is none")
+
+
+def _check_cats(config: Config, origin: str) -> None:
+    names = [cat.name for cat in config.cat]
+    chips = [cat.chip for cat in config.cat if cat.chip]
+    for what, values in (("name", names), ("chip", chips)):
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"{origin}: cat.{what}: {twice!r} is there twice; each cat needs its own")
+    if config.door.identity == "chip" and (config.chip.kind == "none" or not chips):
+        raise ConfigError(
+            f"{origin}: door.identity: chip can let no cat in without a chip reader (chip.kind) and a [[cat]] with a chip;"
+            " list one, or choose any_cat"
+        )
+
+
+def describe(config: Config) -> list[tuple[str, object, str, str]]:
+    """Return (key, value, what is allowed, meaning) for every value of every section."""
+    rows = []
+    for name in SECTIONS:
+        section = getattr(config, name)
+        for entry in dataclasses.fields(section):
+            rows.append((f"{name}.{entry.name}", getattr(section, entry.name), _allowed(entry), entry.metadata["doc"]))
+    rows += [(f"cat[{i}]", f"{cat.name} {cat.chip}".strip(), "name and chip", "a cat that lives here") for i, cat in enumerate(config.cat)]
+    return rows
+
+
+def _allowed(entry: dataclasses.Field[Any]) -> str:
+    if "low" in entry.metadata:
+        return f"{entry.metadata['low']} to {entry.metadata['high']}"
+    if "allowed" in entry.metadata:
+        return " | ".join(entry.metadata["allowed"])
+    return "true | false" if isinstance(entry.default, bool) else str(entry.metadata.get("rule", "text"))

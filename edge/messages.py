@@ -1,0 +1,235 @@
+"""The words of the house: frozen values that pass between floors. Floor 0: imports nothing of the house.
+
+Units are in the names: ``_ns`` monotonic nanoseconds, ``_s`` seconds, ``_px`` pixels. All images are uint8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Grey: TypeAlias = npt.NDArray[np.uint8]
+"""A grey picture, shape (height, width), uint8."""
+
+Image: TypeAlias = npt.NDArray[np.uint8]
+"""A picture for people: (height, width) grey or (height, width, 3) blue-green-red, uint8."""
+
+
+class Label(StrEnum):
+    """What the model can say of one patch. The order is fixed; the manifest repeats it."""
+
+    EMPTY = "empty"
+    CAT_HIDDEN = "cat_hidden"
+    CAT_CLEAR = "cat_clear"
+    CAT_PREY = "cat_prey"
+    OTHER_ANIMAL = "other_animal"
+    PERSON = "person"
+
+
+LABELS: tuple[Label, ...] = tuple(Label)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in a grey picture, in pixels; ``x``, ``y`` is its upper left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture as the camera port gives it: the newest there is.
+
+    ``seq`` counts the frames of this opening of the camera; ``captured_ns`` is on the port's monotonic clock.
+    """
+
+    seq: int
+    captured_ns: int
+    grey: Grey
+
+
+class MotionWhy(StrEnum):
+    """Why the gate is open or shut."""
+
+    LEARNING = "learning"  # the background is still being learnt
+    STILL = "still"
+    LAMP = "lamp"  # the whole picture changed with the lamp or the light
+    SPECKS = "specks"  # rain, insects, noise: too small or too short
+    SHAKEN = "shaken"  # the whole picture is shifted: the camera moved, not the world
+    MOVING = "moving"
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """The gate's answer for one frame: is anything there, and where. ``box`` is None while the gate is shut."""
+
+    present: bool
+    why: MotionWhy
+    box: Box | None
+    area_fraction: float  # of the picture that differs from the background, 0..1
+
+
+class QualityWhy(StrEnum):
+    """Why a frame is evidence or is not."""
+
+    OK = "ok"
+    DARK = "dark"
+    BLOWN = "blown"
+    BLURRED = "blurred"
+    FROZEN = "frozen"
+    MOVED = "moved"  # the camera, not the cat
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Whether one frame may be believed. ``mean`` and ``contrast`` are grey levels, ``sharpness`` has no unit."""
+
+    ok: bool
+    why: QualityWhy
+    mean: float
+    contrast: float
+    sharpness: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """The model's exact input before the sign flip: uint8, (recipe height, recipe width); ``box`` is what it was cut from."""
+
+    pixels: Grey
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Calibrated probabilities in the order of ``LABELS`` (they sum to 1) and the unit-length embedding."""
+
+    probabilities: tuple[float, ...]
+    embedding: tuple[float, ...]
+
+    def of(self, label: Label) -> float:
+        """Return the probability of one label, 0..1."""
+        return self.probabilities[LABELS.index(label)]
+
+    def top(self) -> Label:
+        """Return the most probable label."""
+        return LABELS[self.probabilities.index(max(self.probabilities))]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """One watched frame of a visit. ``at_ns`` counts from the visit's first frame.
+
+    ``patch`` and ``scores`` are None for a frame that is no evidence: ``quality.why`` says why.
+    """
+
+    seq: int
+    at_ns: int
+    motion: Motion
+    quality: Quality
+    patch: Patch | None
+    scores: Scores | None
+
+
+class VerdictKind(StrEnum):
+    """What a visit came to."""
+
+    ADMIT = "admit"
+    REFUSE_PREY = "refuse_prey"
+    REFUSE_STRANGER = "refuse_stranger"
+    REFUSE_OTHER = "refuse_other"
+    UNSURE = "unsure"
+    BLIND = "blind"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A judgement over a visit so far, with its reason.
+
+    ``at_ns`` counts from the visit's first frame; ``evidence_frames`` is how many frames were believed by then;
+    ``clean_llr`` and ``prey_llr`` are the two accumulated log-likelihood ratios (natural logarithm).
+    """
+
+    kind: VerdictKind
+    because: str
+    resident: str | None
+    at_ns: int
+    evidence_frames: int
+    clean_llr: float
+    prey_llr: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChipRead:
+    """One reading of a transponder, ISO 11784: 15 digits, country code first. ``at_ns`` as in Observation."""
+
+    chip: str
+    at_ns: int
+
+
+class BoltAction(StrEnum):
+    """What the coil is asked to do. Rest is the state without power; the lock's kind says what that means."""
+
+    REST = "rest"
+    ENERGISE = "energise"
+
+
+@dataclass(frozen=True, slots=True)
+class FlapCommand:
+    """A command to the coil. Anything but rest is a lease: unless renewed within ``lease_s`` the coil rests."""
+
+    action: BoltAction
+    lease_s: float
+
+
+REST = FlapCommand(BoltAction.REST, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class SensorReading:
+    """The pins as they are now. None: no such sensor is configured."""
+
+    pir: bool | None
+    flap_open: bool | None
+    button: bool | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeyFrame:
+    """A picture for people, kept while a visit lasts. ``why`` names the moment: first, decision, strongest_prey, last, …."""
+
+    why: str
+    seq: int
+    image: Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Visit:
+    """A finished visit: everything the record is made of.
+
+    ``visit_id`` sorts by time; ``started`` is wall time in UTC; ``bolt_s`` is how long the bolt was open for it;
+    ``config_hash`` and ``model_id`` say under which rules and which model it was judged.
+    """
+
+    visit_id: str
+    started: datetime
+    duration_s: float
+    observations: tuple[Observation, ...]
+    chips: tuple[ChipRead, ...]
+    verdict: Verdict
+    key_frames: tuple[KeyFrame, ...]
+    bolt_s: float
+    flap_opened: bool
+    model_id: str
+    runtime: str
+    config_hash: str
+    owner_label: Label | None
