@@ -14,10 +14,12 @@ import json
 import re
 import tomllib
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from edge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Section = TypeVar("Section")
 
@@ -62,7 +64,9 @@ class PinsConfig:
     """Which pin is what."""
 
     factory: str = _choice(
-        "lgpio", ("lgpio", "rpigpio", "pigpio", "native", "mock", "sim"), "the gpiozero pin factory, or the simulated pins"
+        "lgpio",
+        ("lgpio", "rpigpio", "pigpio", "native", "mock", "sim"),
+        "the gpiozero pin factory, or the simulated pins",
     )
     bolt: int = _pin("the bolt's coil driver")
     lamp: int = _pin("the infra-red lamp, PWM")
@@ -86,7 +90,9 @@ class ChipConfig:
 class LockConfig:
     """The bolt and its coil. Heat is counted as a leaky bucket of seconds with power."""
 
-    kind: str = _choice("power_to_unlock", ("power_to_unlock", "power_to_lock"), "what power means: rests shut, or rests open")
+    kind: str = _choice(
+        "power_to_unlock", ("power_to_unlock", "power_to_lock"), "what power means: rests shut, or rests open"
+    )
     lease_s: float = _number(0.5, 0.2, 2.0, "a command not renewed for this long ends by itself")
     max_on_s: float = _number(8.0, 0.5, 86400.0, "the coil is never powered longer than this without a rest")
     min_rest_s: float = _number(1.0, 0.0, 60.0, "the coil rests at least this long after it has had power for max_on_s")
@@ -99,7 +105,9 @@ class ModelConfig:
     """The model and its runtime."""
 
     bundle: str = _text("factory", "the bundle's directory, or `factory` for the one that ships")
-    runtime: str = _choice("auto", ("auto", "litert", "tflite"), "auto takes ai-edge-litert where it is installed, and says so")
+    runtime: str = _choice(
+        "auto", ("auto", "litert", "tflite"), "auto takes ai-edge-litert where it is installed, and says so"
+    )
     threads: int = _number(1, 1, 4, "threads of the interpreter; more were slower on int8 models")
 
 
@@ -110,8 +118,12 @@ class DoorConfig:
     identity: str = _choice(
         "chip", ("chip", "any_cat"), "who is ours: the cats whose chip is listed, or (with a warning) every cat"
     )
-    prey_let_in: float = _number(0.02, 0.0001, 0.2, "budget: probability per visit that prey, or anything but a clean cat, gets in")
-    resident_refused: float = _number(0.05, 0.0001, 0.3, "budget: probability per visit that a clean cat of ours is refused")
+    prey_let_in: float = _number(
+        0.02, 0.0001, 0.2, "budget: probability per visit that prey, or anything but a clean cat, gets in"
+    )
+    resident_refused: float = _number(
+        0.05, 0.0001, 0.3, "budget: probability per visit that a clean cat of ours is refused"
+    )
     open_s: float = _number(6.0, 1.0, 30.0, "how long the bolt stays open for a cat that may come in")
     hold_off_s: float = _number(120.0, 0.0, 3600.0, "how long nobody is let in after prey was seen")
     on_blind: str = _choice("shut", ("shut", "open", "chip"), "what to do for a visit that could not be seen")
@@ -279,8 +291,17 @@ def _checked(config: Config, origin: str) -> Config:
     """Refuse what is allowed value by value but means nothing as a whole."""
     _check_pins(config.pins, origin)
     _check_adapters(config, origin)
+    _check_lock(config.lock, origin)
     _check_cats(config, origin)
     return config
+
+
+def _check_lock(lock: LockConfig, origin: str) -> None:
+    if lock.kind == "power_to_lock" and (lock.duty < 1.0 or lock.max_on_s < 3600.0):
+        raise ConfigError(
+            f"{origin}: lock.kind: power_to_lock holds the coil all day; it needs a coil made for that, said with"
+            " lock.duty = 1.0 and lock.max_on_s of 3600 or more"
+        )
 
 
 def _check_pins(pins: PinsConfig, origin: str) -> None:
@@ -296,10 +317,14 @@ def _check_pins(pins: PinsConfig, origin: str) -> None:
 
 def _check_adapters(config: Config, origin: str) -> None:
     if config.camera.kind == "video" and not config.camera.source:
-        raise ConfigError(f"{origin}: camera.source: must name a device, address, file or folder when camera.kind is video")
+        raise ConfigError(
+            f"{origin}: camera.source: must name a device, address, file or folder when camera.kind is video"
+        )
     simulated = {config.camera.kind == "sim", config.pins.factory == "sim"}
     if len(simulated) > 1 or (config.chip.kind == "sim" and True not in simulated):
-        raise ConfigError(f"{origin}: camera.kind, pins.factory, chip.kind: the simulated world needs both camera and pins to be sim")
+        raise ConfigError(
+            f"{origin}: camera.kind, pins.factory, chip.kind: the simulated world needs both camera and pins to be sim"
+        )
     if config.door.on_blind == "chip" and config.chip.kind == "none":
         raise ConfigError(f"{origin}: door.on_blind: chip needs a chip reader; chip.kind is none")
 
@@ -320,12 +345,17 @@ def _check_cats(config: Config, origin: str) -> None:
 
 def describe(config: Config) -> list[tuple[str, object, str, str]]:
     """Return (key, value, what is allowed, meaning) for every value of every section."""
-    rows = []
+    rows: list[tuple[str, object, str, str]] = []
     for name in SECTIONS:
         section = getattr(config, name)
-        for entry in dataclasses.fields(section):
-            rows.append((f"{name}.{entry.name}", getattr(section, entry.name), _allowed(entry), entry.metadata["doc"]))
-    rows += [(f"cat[{i}]", f"{cat.name} {cat.chip}".strip(), "name and chip", "a cat that lives here") for i, cat in enumerate(config.cat)]
+        rows.extend(
+            (f"{name}.{entry.name}", getattr(section, entry.name), _allowed(entry), entry.metadata["doc"])
+            for entry in dataclasses.fields(section)
+        )
+    rows.extend(
+        (f"cat[{index}]", f"{cat.name} {cat.chip}".strip(), "name and chip", "a cat that lives here")
+        for index, cat in enumerate(config.cat)
+    )
     return rows
 
 

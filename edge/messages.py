@@ -5,6 +5,7 @@ Units are in the names: ``_ns`` monotonic nanoseconds, ``_s`` seconds, ``_px`` p
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
@@ -65,7 +66,6 @@ class MotionWhy(StrEnum):
     STILL = "still"
     LAMP = "lamp"  # the whole picture changed with the lamp or the light
     SPECKS = "specks"  # rain, insects, noise: too small or too short
-    SHAKEN = "shaken"  # the whole picture is shifted: the camera moved, not the world
     MOVING = "moving"
 
 
@@ -88,6 +88,8 @@ class QualityWhy(StrEnum):
     BLURRED = "blurred"
     FROZEN = "frozen"
     MOVED = "moved"  # the camera, not the cat
+    LOST = "lost"  # there is no frame: the camera hangs or is gone
+    FAILED = "failed"  # the frame is good, the model's runtime failed on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
-    """The model's exact input before the sign flip: uint8, (recipe height, recipe width); ``box`` is what it was cut from."""
+    """The model's exact input before the sign flip: uint8, (recipe height, recipe width); ``box`` is its crop."""
 
     pixels: Grey
     box: Box
@@ -205,7 +207,7 @@ class SensorReading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeyFrame:
-    """A picture for people, kept while a visit lasts. ``why`` names the moment: first, decision, strongest_prey, last, …."""
+    """A picture for people, kept while a visit lasts. ``why`` names the moment: first, decision, strongest_prey, unseen."""
 
     why: str
     seq: int
@@ -233,3 +235,9 @@ class Visit:
     runtime: str
     config_hash: str
     owner_label: Label | None
+
+    def top_label(self) -> Label | None:
+        """Return the label with the greatest summed probability over the frames of evidence; None without evidence."""
+        seen = [entry.scores.probabilities for entry in self.observations if entry.scores is not None]
+        sums = [math.fsum(column) for column in zip(*seen, strict=True)]
+        return LABELS[sums.index(max(sums))] if sums else None

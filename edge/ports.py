@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edge.messages import FlapCommand, Frame, Image, SensorReading
+    from edge.messages import FlapCommand, Frame, Image, SensorReading, Visit
 
 
 class Camera(Protocol):
@@ -30,7 +30,7 @@ class Camera(Protocol):
         """
 
     def still(self) -> Image | None:
-        """Return the large picture that belongs to the frame last returned, or None where there is only the grey one."""
+        """Return the large picture that belongs to the frame last returned; None where there is only the grey one."""
 
     def close(self) -> None:
         """Release the device; may be called twice."""
@@ -121,7 +121,7 @@ class Interpreter(Protocol):
         """Name and version, such as ``ai-edge-litert 2.1.6``."""
 
     def invoke(self, tensor: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int8], ...]:
-        """Run the model on one input, shape (1, height, width, 1) int8; return copies of its outputs, int8, manifest order.
+        """Run the model on one input, int8, (1, height, width, 1); return copies of its outputs, int8, manifest order.
 
         Raises:
             HardwareError: the runtime failed.
@@ -142,3 +142,16 @@ class Heartbeat(Protocol):
 
     def stopping(self) -> None:
         """Say that the daemon is on its way out."""
+
+
+class Record(Protocol):
+    """Where the loop's memory goes. Nothing here raises for a full, read-only or broken disk: it counts and goes on."""
+
+    def visit(self, visit: Visit) -> None:
+        """Keep a finished visit: journal row, canonical line and, where worth it, a spool record."""
+
+    def event(self, kind: str, detail: str) -> None:
+        """Keep something that happened outside the course of a visit."""
+
+    def heat(self, heat_s: float) -> None:
+        """Keep the coil's stored heat, in seconds with power, so that a restart does not forget it."""
