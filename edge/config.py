@@ -338,8 +338,8 @@ def _check_cats(config: Config, origin: str) -> None:
             raise ConfigError(f"{origin}: cat.{what}: {twice!r} is there twice; each cat needs its own")
     if config.door.identity == "chip" and (config.chip.kind == "none" or not chips):
         raise ConfigError(
-            f"{origin}: door.identity: chip can let no cat in without a chip reader (chip.kind) and a [[cat]] with a chip;"
-            " list one, or choose any_cat"
+            f"{origin}: door.identity: chip can let no cat in without a chip reader (chip.kind) and a [[cat]] with a"
+            " chip; list one, or choose any_cat"
         )
 
 

@@ -24,8 +24,9 @@ TARGET_SPREAD = 52.0
 class Recipe:
     """How a patch is cut.
 
-    ``margin`` is added round the box on each side, as a share of the box; the crop is at least ``min_fraction`` of the picture wide and high, and has the patch's own aspect where the
-    picture allows it. ``max_gain`` bounds the contrast that normalisation may add (1: no normalisation).
+    ``margin`` is added round the box on each side, as a share of the box; the crop is at least ``min_fraction`` of
+    the picture wide and high, and has the patch's own aspect where the picture allows it. ``max_gain`` bounds the
+    contrast that normalisation may add (1: no normalisation).
     """
 
     width_px: int

@@ -157,6 +157,19 @@ class Gate:
         return Motion(present=False, why=why, box=None, area_fraction=fraction)
 
 
+class OpenGate:
+    """A gate that is always open: for pictures that were taken because something had moved."""
+
+    def see(self, grey: Grey, lamp_level: float) -> Motion:  # noqa: ARG002 - the gate's own form
+        """Take the whole picture for the box."""
+        return Motion(
+            present=True, why=MotionWhy.MOVING, box=Box(0, 0, grey.shape[1], grey.shape[0]), area_fraction=1.0
+        )
+
+    def forget(self) -> None:
+        """Nothing was learnt."""
+
+
 def shrunk(grey: Grey) -> Grey:
     """Return the small copy the gate works on, uint8, (60, 80)."""
     small = cv2.resize(grey, (SMALL_WIDTH_PX, SMALL_HEIGHT_PX), interpolation=cv2.INTER_AREA)

@@ -207,11 +207,64 @@ class SensorReading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeyFrame:
-    """A picture for people, kept while a visit lasts. ``why`` names the moment: first, decision, strongest_prey, unseen."""
+    """A picture for people. ``why`` names the moment of the visit: first, decision, strongest_prey or unseen."""
 
     why: str
     seq: int
     image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSettings:
+    """What the model's maker says about turning its scores into evidence; travels in the signed manifest.
+
+    ``priors`` are the class shares the calibration was fitted on, in the order of ``LABELS``: dividing them out turns
+    a posterior into a likelihood ratio. One frame adds at most ``llr_cap`` to the case for a clean cat and at most
+    ``prey_llr_cap`` to the case for prey. A frame that looks like the one before it counts less: its weight is the mean
+    absolute difference of the two patches divided by ``discount_scale`` grey levels, kept within ``discount_floor``..1.
+    Fewer than ``min_frames`` frames of evidence never open the door.
+    """
+
+    priors: tuple[float, ...]
+    llr_cap: float
+    prey_llr_cap: float
+    discount_floor: float
+    discount_scale: float
+    min_frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The thresholds of the sequential test, natural logarithms.
+
+    Source: Wald, "Sequential Tests of Statistical Hypotheses", 1945.
+    """
+
+    admit: float
+    refuse: float
+    prey: float
+
+
+@dataclass(frozen=True, slots=True)
+class Residents:
+    """Who is ours. ``by_chip`` pairs chip and name; ``any_cat`` takes every cat for ours and needs no chip."""
+
+    by_chip: tuple[tuple[str, str], ...]
+    any_cat: bool
+
+    def name_of(self, chip: str) -> str | None:
+        """Return the resident that carries this chip, or None for a chip nobody listed."""
+        return next((name for known, name in self.by_chip if known == chip), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Everything a visit is judged by: the model's settings, the owner's bounds, who is ours, when it is blind."""
+
+    evidence: EvidenceSettings
+    bounds: Bounds
+    residents: Residents
+    blind_after_s: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -219,7 +272,7 @@ class Visit:
     """A finished visit: everything the record is made of.
 
     ``visit_id`` sorts by time; ``started`` is wall time in UTC; ``bolt_s`` is how long the bolt was open for it;
-    ``config_hash`` and ``model_id`` say under which rules and which model it was judged.
+    ``rules``, ``config_hash`` and ``model_id`` say by what it was judged, so that it can be judged again.
     """
 
     visit_id: str
@@ -227,6 +280,7 @@ class Visit:
     duration_s: float
     observations: tuple[Observation, ...]
     chips: tuple[ChipRead, ...]
+    rules: Rules
     verdict: Verdict
     key_frames: tuple[KeyFrame, ...]
     bolt_s: float

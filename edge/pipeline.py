@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edge import features, scoring
 from edge.door import DoorEvent, DoorState, command_for
@@ -24,17 +24,17 @@ from edge.messages import (
     SensorReading,
     VerdictKind,
 )
-from edge.policy import Bounds, EvidenceSettings, Residents, VisitJudge, blind_admits
-from edge.visits import OpenVisit, Provenance
+from edge.policy import VisitJudge, blind_admits
+from edge.visits import OpenVisit
 
 if TYPE_CHECKING:
-    from edge.coil import CoilGuard
+    from edge.coil import CoilGuard, CoilRefusal
     from edge.door import Door
-    from edge.gate import Gate
     from edge.keeper import CameraKeeper
-    from edge.messages import Frame, Patch, Scores
+    from edge.messages import Frame, Grey, Patch, Scores
     from edge.ports import ChipReader, Clock, Flap, Heartbeat, Indicator, Interpreter, Lamp, Record, Sensors
     from edge.quality import QualityJudge
+    from edge.visits import Provenance
 
 CHIP_MEMORY_NS = 5_000_000_000
 """A chip read this long before its cat came into view still belongs to the visit."""
@@ -55,7 +55,6 @@ class Model:
     logits: scoring.Quantisation
     embedding: scoring.Quantisation
     calibration: scoring.Calibration
-    evidence: EvidenceSettings
 
     def score(self, patch: Patch) -> Scores:
         """Run the model on one patch.
@@ -67,14 +66,21 @@ class Model:
         return scoring.calibrated(logits, embedding, self.logits, self.embedding, self.calibration)
 
 
+class Gate(Protocol):
+    """What tells whether somebody is there: the gate, or in a replay of stills one that is always open."""
+
+    def see(self, grey: Grey, lamp_level: float) -> Motion:
+        """Judge one frame."""
+
+    def forget(self) -> None:
+        """Drop what was learnt."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What the owner wants of the loop, taken from the configuration."""
 
-    bounds: Bounds
-    residents: Residents
     on_blind: str
-    blind_after_s: float
     quiet_s: float
     lock_kind: str
     lease_s: float
@@ -118,6 +124,7 @@ class Pipeline:
         self._flap_open = False
         self._button = False
         self._powered = False
+        self._refusal: CoilRefusal | None = None
         self._last_ns = parts.clock.monotonic_ns()
 
     @property
@@ -222,8 +229,7 @@ class Pipeline:
 
     def _begin(self, now_ns: int) -> OpenVisit:
         self._serial += 1
-        wishes = self._wishes
-        judge = VisitJudge(self._parts.model.evidence, wishes.bounds, wishes.residents, wishes.blind_after_s)
+        judge = VisitJudge(self._provenance.rules)
         visit = OpenVisit(self._parts.clock.wall(), now_ns, self._serial, judge)
         for read_ns, chip in self._chips:
             if now_ns - read_ns <= CHIP_MEMORY_NS:
@@ -321,11 +327,18 @@ class Pipeline:
         fault = parts.door.state is DoorState.FAULT
         wanted = command_for(entry_open=parts.door.open, lock_kind=self._wishes.lock_kind, lease_s=self._wishes.lease_s)
         allowed = parts.coil.command(REST if rest or fault else wanted, now_ns)
+        self._note_refusal()
         try:
             parts.flap.apply(allowed)
         except HardwareError as error:
             self._latch_fault(str(error), now_ns)
         self._follow_power(powered=allowed.action is BoltAction.ENERGISE, now_ns=now_ns)
+
+    def _note_refusal(self) -> None:
+        refusal = self._parts.coil.refusal
+        if refusal is not None and refusal is not self._refusal:
+            self._parts.record.event("coil_refused", f"the coil was not powered: {refusal}")
+        self._refusal = refusal
 
     def _latch_fault(self, why: str, now_ns: int) -> None:
         if self._parts.door.state is not DoorState.FAULT:

@@ -12,32 +12,24 @@ from dataclasses import dataclass
 
 import cv2
 
-from edge.messages import Label, Observation, Patch, QualityWhy, Scores, Verdict, VerdictKind
+from edge.messages import (
+    Bounds,
+    EvidenceSettings,
+    Label,
+    Observation,
+    Patch,
+    QualityWhy,
+    Rules,
+    Scores,
+    Verdict,
+    VerdictKind,
+)
 
 PREY_FRAMES = 3
 """The case for prey is the sum over this many of its strongest frames: enough that one false frame does not lock a cat
 out, few enough that clean frames before or after change nothing."""
 
 _TINY = 1e-6  # probabilities are kept this far from 0, so that one frame stays one frame
-
-
-@dataclass(frozen=True, slots=True)
-class EvidenceSettings:
-    """What the model's maker says about turning its scores into evidence; travels in the signed manifest.
-
-    ``priors`` are the class shares the calibration was fitted on, in the order of ``LABELS``: dividing them out turns
-    a posterior into a likelihood ratio. One frame adds at most ``llr_cap`` to the case for a clean cat and at most
-    ``prey_llr_cap`` to the case for prey. A frame that looks like the one before it counts less: its weight is the mean
-    absolute difference of the two patches divided by ``discount_scale`` grey levels, kept within ``discount_floor``..1.
-    Fewer than ``min_frames`` frames of evidence never open the door.
-    """
-
-    priors: tuple[float, ...]
-    llr_cap: float
-    prey_llr_cap: float
-    discount_floor: float
-    discount_scale: float
-    min_frames: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +40,6 @@ class Budgets:
     resident_refused: float
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The thresholds of the sequential test, natural logarithms.
-
-    Source: Wald, "Sequential Tests of Statistical Hypotheses", 1945.
-    """
-
-    admit: float
-    refuse: float
-    prey: float
-
-
 def wald_bounds(budgets: Budgets) -> Bounds:
     """Return Wald's bounds: admit at log((1-b)/a), give up at log(b/(1-a)), call it prey at log((1-a)/b)."""
     wrong, missed = budgets.prey_let_in, budgets.resident_refused
@@ -68,18 +48,6 @@ def wald_bounds(budgets: Budgets) -> Bounds:
         refuse=math.log(missed / (1 - wrong)),
         prey=math.log((1 - wrong) / missed),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Residents:
-    """Who is ours. ``by_chip`` pairs chip and name; ``any_cat`` takes every cat for ours and needs no chip."""
-
-    by_chip: tuple[tuple[str, str], ...]
-    any_cat: bool
-
-    def name_of(self, chip: str) -> str | None:
-        """Return the resident that carries this chip, or None for a chip nobody listed."""
-        return next((name for known, name in self.by_chip if known == chip), None)
 
 
 def blind_admits(on_blind: str, resident: str | None) -> bool:
@@ -124,14 +92,14 @@ class VisitJudge:
     before the cat does not lock it out (a one-sided cumulative sum; Page, "Continuous Inspection Schemes", 1954).
     """
 
-    def __init__(self, settings: EvidenceSettings, bounds: Bounds, residents: Residents, blind_after_s: float) -> None:
-        """Start a visit with no evidence; after ``blind_after_s`` without any it is blind until there is some."""
-        self._blind_after_ns = round(blind_after_s * 1e9)
+    def __init__(self, rules: Rules) -> None:
+        """Start a visit with no evidence."""
+        self._settings = rules.evidence
+        self._bounds = rules.bounds
+        self._residents = rules.residents
+        self._blind_after_ns = round(rules.blind_after_s * 1e9)
         self._seen_ns = 0
         self._lost = False
-        self._settings = settings
-        self._bounds = bounds
-        self._residents = residents
         self._clean = 0.0
         self._prey: list[float] = []
         self._sums = [0.0] * len(Label)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from edge.messages import Image, Observation, Verdict
+    from edge.messages import Image, Observation, Rules, Verdict
     from edge.policy import VisitJudge
 
 MAX_OBSERVATIONS = 300
@@ -28,6 +28,7 @@ class Provenance:
     model_id: str
     runtime: str
     config_hash: str
+    rules: Rules
 
 
 class OpenVisit:
@@ -85,6 +86,7 @@ class OpenVisit:
             duration_s=self.at_ns(now_ns) / 1e9,
             observations=tuple(self._observations),
             chips=tuple(self._chips),
+            rules=provenance.rules,
             verdict=self.judge.verdict(),
             key_frames=tuple(self._pictures.values()),
             bolt_s=self.bolt_ns / 1e9,
