@@ -1,0 +1,75 @@
+"""What stands where there is no hardware and none is pretended: a replay has no bolt, no lamp and no pins. Floor 5."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge.messages import SensorReading
+
+if TYPE_CHECKING:
+    from edge.messages import FlapCommand
+
+
+class AbsentFlap:
+    """No coil: takes every command and never has power."""
+
+    def apply(self, command: FlapCommand) -> None:
+        """Do nothing."""
+
+    def powered(self) -> bool:
+        """Return False."""
+        return False
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class AbsentSensors:
+    """No pins."""
+
+    def read(self) -> SensorReading:
+        """Return that nothing is wired."""
+        return SensorReading(pir=None, flap_open=None, button=None)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class AbsentLamp:
+    """No lamp; its level never changes, so the gate never waits for it."""
+
+    def set(self, level: float) -> None:
+        """Do nothing."""
+
+    def level(self) -> float:
+        """Return 0."""
+        return 0.0
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class AbsentIndicator:
+    """No light."""
+
+    def show(self, on: bool) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class AbsentHeartbeat:
+    """Nobody listens."""
+
+    def ready(self) -> None:
+        """Do nothing."""
+
+    def beat(self) -> None:
+        """Do nothing."""
+
+    def status(self, text: str) -> None:
+        """Do nothing."""
+
+    def stopping(self) -> None:
+        """Do nothing."""

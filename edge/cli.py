@@ -1,0 +1,128 @@
+"""The command line. Floor 10.
+
+Exit status: 0 done, 1 a finding or something skipped, 2 an input that cannot be used, said in one line.
+Each subcommand names the function that does it and is imported only when it is asked for, so that checking a file does
+not pay for a model's runtime, nor the daemon for the simulator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import edge
+from edge.errors import CatflapError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+DEFAULT_CONFIG = Path("/etc/catflap/catflap.toml")
+USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand and return the exit status."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        return _function(parsed)(parsed)
+    except CatflapError as error:
+        print(f"catflap: {error}", file=sys.stderr)
+        return USAGE
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; what is still buffered must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _function(parsed: argparse.Namespace) -> Callable[[argparse.Namespace], int]:
+    name = "night:simulate" if getattr(parsed, "simulate", None) else parsed.act
+    module, function = name.split(":")
+    found: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(f"edge.commands.{module}"), function)
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="catflap", description="A cat flap with judgement.")
+    parser.add_argument("--version", action="version", version=f"catflap {edge.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _device(commands.add_parser)
+    _night(commands.add_parser)
+    _judge(commands.add_parser)
+    _state(commands.add_parser)
+    return parser
+
+
+def _device(add: Callable[..., argparse.ArgumentParser]) -> None:
+    run = add("run", help="the daemon, in the foreground")
+    how = run.add_mutually_exclusive_group()
+    _config_option(how)
+    how.add_argument("--simulate", nargs="?", const="night", metavar="SCENE", help="twins instead of hardware")
+    run.set_defaults(act="device:run")
+    doctor = add("doctor", help="what is wrong, and what to do")
+    _config_option(doctor)
+    _json_option(doctor)
+    doctor.set_defaults(act="device:doctor")
+
+
+def _night(add: Callable[..., argparse.ArgumentParser]) -> None:
+    demo = add("demo", help="a simulated night in front of the flap")
+    demo.add_argument("scene", nargs="?", default="night", metavar="SCENE", help="a shipped scene or a scene file")
+    demo.add_argument("--speed", type=_speed, default=10.0, help="simulated seconds per second; 0: as fast as can be")
+    demo.add_argument("--forever", action="store_true", help="begin again when the night is over")
+    demo.add_argument("--out", type=Path, metavar="DIR", help="where journal, spool and key frames go")
+    demo.set_defaults(act="night:demo")
+    film = add("film", help="render a scene to a GIF or MP4 that one can look at")
+    film.add_argument("scene", metavar="SCENE", help="a shipped scene or a scene file")
+    film.add_argument("file", type=Path, help="FILE.gif or FILE.mp4")
+    film.set_defaults(act="night:film")
+
+
+def _judge(add: Callable[..., argparse.ArgumentParser]) -> None:
+    replay = add("replay", help="run the pipeline over a folder, a video or spool records")
+    replay.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    replay.set_defaults(act="judge:replay")
+    score = add("score", help="judge single pictures")
+    score.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    score.set_defaults(act="judge:score_images")
+    for parser in (replay, score):
+        parser.add_argument("--config", type=Path, metavar="FILE", help="judge by this configuration")
+        parser.add_argument("--model", metavar="BUNDLE", help="judge with this bundle (default: the configuration's)")
+        parser.add_argument("--runtime", choices=("auto", "litert", "tflite"), help="the model's runtime")
+        _json_option(parser)
+
+
+def _state(add: Callable[..., argparse.ArgumentParser]) -> None:
+    spool = add("spool", help="what waits to be labelled")
+    spool.add_argument("what", choices=("list",))
+    _config_option(spool)
+    _json_option(spool)
+    spool.set_defaults(act="state:spool")
+    config = add("config", help="check the configuration, or show every value with its bounds")
+    config.add_argument("what", choices=("check", "show"))
+    _config_option(config)
+    config.set_defaults(act="state:configuration")
+
+
+def _config_option(parser: argparse._ActionsContainer) -> None:
+    text = f"the configuration (default: {DEFAULT_CONFIG})"
+    parser.add_argument("--config", type=Path, metavar="FILE", default=DEFAULT_CONFIG, help=text)
+
+
+def _json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def _speed(text: str) -> float:
+    """Read ``--speed``; argparse turns the error into its own one line."""
+    value = float(text)
+    if not 0.0 <= value <= 1000.0:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1000")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Where a finished visit goes: one journal row, one canonical log line, perhaps one spool record. Floor 4.
+
+A full, read-only or broken disk never reaches the loop: journal and spool count what they could not keep, and the log
+line says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from edge.canonical import VisitSummary, summary
+from edge.worth import Thresholds, draw_of, worth
+
+if TYPE_CHECKING:
+    from edge.journal import Journal
+    from edge.messages import Visit
+    from edge.ports import Clock
+    from edge.spool import Spool
+
+
+class Listener(Protocol):
+    """Whoever wants to hear of visits as they end."""
+
+    def __call__(self, visit: Visit, line: VisitSummary) -> None:
+        """Take a visit and its canonical line."""
+
+
+def no_listener(visit: Visit, line: VisitSummary) -> None:
+    """Hear nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What is worth keeping: the bounds a visit was judged against, and the share of confident ones kept as well."""
+
+    thresholds: Thresholds
+    random_share: float
+
+
+class Recorder:
+    """The Record port over the real journal and the real spool."""
+
+    def __init__(
+        self, journal: Journal, spool: Spool, clock: Clock, keeping: Keeping, listener: Listener = no_listener
+    ) -> None:
+        """Take an open journal and spool; ``listener`` hears each visit after it was kept."""
+        self._journal = journal
+        self._spool = spool
+        self._clock = clock
+        self._keeping = keeping
+        self._listener = listener
+        self._log = structlog.get_logger("catflap")
+
+    def visit(self, visit: Visit) -> None:
+        """Keep a finished visit."""
+        draw = draw_of(visit.visit_id, visit.config_hash)
+        chosen = worth(visit, self._keeping.thresholds, self._keeping.random_share, draw)
+        outcome = "not_chosen" if chosen is None else str(self._spool.put(visit, chosen))
+        rule = None if chosen is None else str(chosen.rule)
+        self._journal.add_visit(visit, rule, outcome)
+        line = summary(visit, rule, outcome)
+        self._log.info("visit", **line.fields())
+        self._listener(visit, line)
+
+    def event(self, kind: str, detail: str) -> None:
+        """Keep something that happened outside the course of a visit."""
+        self._journal.add_event(self._clock.wall(), kind, detail)
+        self._log.warning(kind, detail=detail)
+
+    def heat(self, heat_s: float) -> None:
+        """Keep the coil's stored heat."""
+        self._journal.save_heat(self._clock.wall(), heat_s)

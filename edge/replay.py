@@ -1,0 +1,351 @@
+"""Replay and score: the same pipeline over recorded pictures, and a spool record judged again bit for bit. Floor 7."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from edge import assembly, features
+from edge.adapters.absent import AbsentFlap, AbsentHeartbeat, AbsentIndicator, AbsentLamp, AbsentSensors
+from edge.adapters.clock import SimClock
+from edge.adapters.images import read_image
+from edge.adapters.video import RecordedCamera
+from edge.canonical import summary
+from edge.coil import CoilGuard
+from edge.door import Door, DoorTimes
+from edge.errors import HardwareError, InputError
+from edge.gate import Gate, OpenGate
+from edge.keeper import CameraKeeper
+from edge.messages import LABELS, Box, Frame, Grey, Image, Motion, MotionWhy, Observation
+from edge.pipeline import Parts, Pipeline
+from edge.policy import VisitJudge
+from edge.quality import QualityJudge, QualitySettings, judge_light
+from edge.record import VISIT_FILE, read_record
+from edge.visits import Provenance, replayed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edge.assembly import LoadedModel
+    from edge.canonical import Value
+    from edge.config import Config
+    from edge.messages import Quality, Rules, Scores, Verdict, Visit
+    from edge.ports import Camera
+
+METADATA_FILE = "metadata.jsonl"
+EPOCH = datetime.fromtimestamp(0, UTC)
+FRAMES_TO_SETTLE = 100
+"""How often a single picture is shown to the judge before its verdict is taken as it stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """One visit that was judged: its canonical line and, for a spool record, what it had come to before."""
+
+    fields: dict[str, Value]
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that could not be used, and why."""
+
+    path: Path
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What the model says of one picture; ``took_ms`` is quality, features and model together."""
+
+    file: Path
+    quality: Quality
+    scores: Scores
+    verdict: Verdict
+    model_id: str
+    took_ms: float
+
+    def fields(self) -> dict[str, object]:
+        """Return the line of ``catflap score --json``."""
+        return {
+            "file": str(self.file),
+            "quality": dataclasses.asdict(self.quality),
+            "scores": dict(zip(LABELS, self.scores.probabilities, strict=True)),
+            "verdict": self.verdict.kind,
+            "because": self.verdict.because,
+            "resident": self.verdict.resident,
+            "model": self.model_id,
+            "took_ms": self.took_ms,
+        }
+
+    def line(self) -> str:
+        """Return the same for people."""
+        best = self.scores.top()
+        seen = f"{best} {self.scores.of(best):.2f}" if self.quality.ok else f"no evidence: {self.quality.why}"
+        return f"{self.file}  {seen}  {self.verdict.kind}"
+
+
+class _Collector:
+    """The Record port of a replay: keeps the visits, forgets the events."""
+
+    def __init__(self) -> None:
+        self.visits: list[Visit] = []
+
+    def visit(self, visit: Visit) -> None:
+        self.visits.append(visit)
+
+    def event(self, kind: str, detail: str) -> None:
+        """Forget it: a replay has no camera to lose and no bolt to fault."""
+
+    def heat(self, heat_s: float) -> None:
+        """Forget it: a replay has no coil."""
+
+
+class _TimedCamera:
+    """A recorded camera that takes the simulated clock along, so that time in a replay is the recording's."""
+
+    def __init__(self, camera: Camera, clock: SimClock) -> None:
+        self._camera = camera
+        self._clock = clock
+
+    def newest(self, timeout_s: float) -> Frame | None:
+        frame = self._camera.newest(timeout_s)
+        if frame is not None:
+            self._clock.advance(max(0, frame.captured_ns - self._clock.monotonic_ns()) / 1e9)
+        return frame
+
+    def still(self) -> Image | None:
+        return self._camera.still()
+
+    def close(self) -> None:
+        self._camera.close()
+
+
+class _Stills:
+    """The pictures of one visit of an imagefolder, at the times they were taken, as a camera."""
+
+    def __init__(self, folder: Path, rows: list[dict[str, object]]) -> None:
+        self.skipped: list[Skipped] = []
+        self._folder = folder
+        self._rows = iter(enumerate(rows))
+        self._begin = _taken(rows[0])
+        self._last_ns = -1
+        self._image: Image | None = None
+
+    def newest(self, timeout_s: float) -> Frame:  # noqa: ARG002 - a recording never keeps anyone waiting
+        for index, row in self._rows:
+            path = self._folder / str(row["file_name"])
+            try:
+                self._image = read_image(path)
+            except InputError as error:
+                self.skipped.append(Skipped(path, str(error)))
+                continue
+            self._last_ns = self._moment_ns(row)
+            return Frame(index, self._last_ns, grey_of(self._image))
+        raise EOFError(f"{self._folder}: the visit has ended")
+
+    def still(self) -> Image | None:
+        return self._image
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def _moment_ns(self, row: dict[str, object]) -> int:
+        """Return when a picture was taken; pictures of the same second follow each other by a tenth."""
+        taken = _taken(row)
+        if taken is None or self._begin is None:
+            return self._last_ns + 1_000_000_000
+        return max((taken - self._begin) // timedelta(microseconds=1) * 1000, self._last_ns + 100_000_000)
+
+
+class Replayer:
+    """Judges recordings with one model under one configuration; remembers what it had to skip."""
+
+    def __init__(self, config: Config, loaded: LoadedModel, *, other_model: bool) -> None:
+        """``other_model``: a model was named, so that records of another model are judged anew, not checked."""
+        self._config = config
+        self._loaded = loaded
+        self._other_model = other_model
+        self._rules = assembly.rules(config, loaded.evidence)
+        self.skipped: list[Skipped] = []
+
+    def path(self, path: Path) -> Iterator[Replayed]:
+        """Judge whatever a path is: a spool record, a spool, an imagefolder, a folder of pictures or a video."""
+        if (path / VISIT_FILE).is_file():
+            yield from self._record(path)
+        elif path.is_dir() and any(path.glob(f"*/{VISIT_FILE}")):
+            for entry in sorted(path.glob(f"*/{VISIT_FILE}")):
+                yield from self._record(entry.parent)
+        elif (path / METADATA_FILE).is_file():
+            yield from self._imagefolder(path)
+        elif path.exists():
+            yield from self._sequence(path)
+        else:
+            self.skipped.append(Skipped(path, "there is no such file or folder"))
+
+    # --- spool records ---------------------------------------------------------------------------------------------
+
+    def _record(self, directory: Path) -> Iterator[Replayed]:
+        try:
+            stored = read_record(directory)
+        except InputError as error:
+            self.skipped.append(Skipped(directory, str(error)))
+            return
+        yield self._judged_again(stored)
+
+    def _judged_again(self, stored: Visit) -> Replayed:
+        rules = replace(stored.rules, evidence=self._loaded.evidence) if self._other_model else stored.rules
+        observations = tuple(self._scored_again(entry) for entry in stored.observations)
+        verdict = replayed(observations, stored.chips, VisitJudge(rules))
+        same = verdict == stored.verdict and observations_agree(observations, stored.observations)
+        again = replace(
+            stored,
+            observations=observations,
+            rules=rules,
+            verdict=verdict,
+            model_id=self._loaded.model_id,
+            runtime=self._loaded.runtime,
+        )
+        fields = summary(again, None, "replayed").fields()
+        fields |= {"stored_verdict": stored.verdict.kind, "stored_model": stored.model_id, "same": same}
+        return Replayed(fields, same or self._other_model)
+
+    def _scored_again(self, observation: Observation) -> Observation:
+        if observation.patch is None or observation.scores is None:
+            return observation
+        return replace(observation, scores=self._loaded.model.score(observation.patch))
+
+    # --- pictures --------------------------------------------------------------------------------------------------
+
+    def _sequence(self, path: Path) -> Iterator[Replayed]:
+        """Run a video or a folder of pictures through the gate, frame by frame."""
+        try:
+            camera = RecordedCamera(replace(self._config.camera, kind="video", source=str(path)))
+        except (InputError, HardwareError) as error:
+            self.skipped.append(Skipped(path, str(error)))
+            return
+        yield from self._run(camera, Gate(assembly.gate_settings(self._config)), EPOCH)
+
+    def _imagefolder(self, path: Path) -> Iterator[Replayed]:
+        """Run the visits of an imagefolder, each by itself; its pictures were taken because something had moved."""
+        for _, rows in sorted(_visits_of(path).items()):
+            yield from self._run(_Stills(path, rows), OpenGate(), _taken(rows[0]) or EPOCH)
+
+    def _run(self, camera: RecordedCamera | _Stills, gate: Gate | OpenGate, started: datetime) -> Iterator[Replayed]:
+        collector = _Collector()
+        pipeline = self._pipeline(camera, gate, collector, SimClock(started))
+        try:
+            while True:
+                pipeline.tick()
+                yield from self._drain(collector)
+        except EOFError:
+            pipeline.stop()
+        finally:
+            pipeline.close_camera()
+        self.skipped.extend(Skipped(entry.path, entry.why) for entry in camera.skipped)
+        yield from self._drain(collector)
+
+    def _drain(self, collector: _Collector) -> Iterator[Replayed]:
+        for visit in collector.visits:
+            yield Replayed(summary(visit, None, "replayed").fields(), same=True)
+        collector.visits.clear()
+
+    def _pipeline(
+        self, camera: RecordedCamera | _Stills, gate: Gate | OpenGate, collector: _Collector, clock: SimClock
+    ) -> Pipeline:
+        config = self._config
+        timed = _TimedCamera(camera, clock)
+        parts = Parts(
+            clock=clock,
+            camera=CameraKeeper(lambda: timed, clock, config.camera.hang_s),
+            flap=AbsentFlap(),
+            sensors=AbsentSensors(),
+            lamp=AbsentLamp(),
+            indicator=AbsentIndicator(),
+            chip_reader=None,
+            heartbeat=AbsentHeartbeat(),
+            record=collector,
+            gate=gate,
+            quality=QualityJudge(QualitySettings()),
+            model=self._loaded.model,
+            door=Door(DoorTimes(config.door.open_s, config.door.hold_off_s)),
+            coil=CoilGuard(config.lock, 0.0, clock.monotonic_ns()),
+        )
+        provenance = Provenance(self._loaded.model_id, self._loaded.runtime, config.digest(), self._rules)
+        return Pipeline(parts, assembly.wishes(config), provenance)
+
+
+def grey_of(image: Image) -> Grey:
+    """Return a picture in grey, uint8, (height, width)."""
+    grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return grey.astype(np.uint8, copy=False)
+
+
+def observations_agree(again: tuple[Observation, ...], stored: tuple[Observation, ...]) -> bool:
+    """Return whether every frame was scored as before, to the last bit."""
+    return [entry.scores for entry in again] == [entry.scores for entry in stored]
+
+
+def score(path: Path, loaded: LoadedModel, rules: Rules) -> Score:
+    """Judge one picture. Its verdict is what a visit of such frames would come to.
+
+    Raises:
+        InputError: the file cannot be used as a picture; one line that names it.
+    """
+    grey = grey_of(read_image(path))
+    started_ns = time.perf_counter_ns()
+    whole = Box(0, 0, grey.shape[1], grey.shape[0])
+    quality = judge_light(grey, None, QualitySettings())
+    patch = features.extract(grey, whole, loaded.model.recipe)
+    scores = loaded.model.score(patch)
+    took_ms = (time.perf_counter_ns() - started_ns) / 1e6
+    motion = Motion(present=True, why=MotionWhy.MOVING, box=whole, area_fraction=1.0)
+    seen = Observation(0, 0, motion, quality, patch if quality.ok else None, scores if quality.ok else None)
+    return Score(path, quality, scores, _verdict_of_many(seen, rules), loaded.model_id, took_ms)
+
+
+def _verdict_of_many(seen: Observation, rules: Rules) -> Verdict:
+    judge = VisitJudge(rules)
+    for _ in range(FRAMES_TO_SETTLE):
+        judge.frame(seen)
+    return judge.verdict()
+
+
+def _visits_of(path: Path) -> dict[str, list[dict[str, object]]]:
+    """Read ``metadata.jsonl`` and group its rows by visit, in the order of the file.
+
+    Raises:
+        InputError: a line is not an object with ``file_name``.
+    """
+    visits: dict[str, list[dict[str, object]]] = {}
+    for number, line in enumerate((path / METADATA_FILE).read_text(encoding="utf-8").splitlines(), start=1):
+        row = _row(path, number, line)
+        key = f"{row.get('home', '')}/{row.get('visit') or row['file_name']}"
+        visits.setdefault(key, []).append(row)
+    return visits
+
+
+def _row(path: Path, number: int, line: str) -> dict[str, object]:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path / METADATA_FILE}:{number}: is not JSON: {error.msg}") from error
+    if not isinstance(row, dict) or not isinstance(row.get("file_name"), str):
+        raise InputError(f"{path / METADATA_FILE}:{number}: must be an object with a file_name")
+    return row
+
+
+def _taken(row: dict[str, object]) -> datetime | None:
+    try:
+        taken = datetime.fromisoformat(str(row.get("taken")))
+    except ValueError:
+        return None
+    return taken.replace(tzinfo=taken.tzinfo or UTC)

@@ -1,0 +1,78 @@
+"""The flap in front of a simulated night: real daemon, model and stores; only the hardware is a twin. Floor 7."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge import config as configs
+from edge.adapters.clock import SimClock
+from edge.adapters.sim import World, load_scene, open_world, shipped_scene
+from edge.assembly import Devices
+
+if TYPE_CHECKING:
+    from edge.adapters.sim import Scene
+    from edge.config import Config
+
+NIGHTFALL = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A scene made ready: its world, its clock, the configuration it asks for and the twins of the hardware."""
+
+    scene: Scene
+    world: World
+    clock: SimClock
+    config: Config
+    devices: Devices
+
+
+def find_scene(name: str) -> Path:
+    """Return the file of a shipped scene, or of a path.
+
+    Raises:
+        ConfigError: there is no such scene.
+    """
+    path = Path(name)
+    return path if path.suffix == ".toml" else shipped_scene(name)
+
+
+def scene_config(scene: Scene, state_directory: Path) -> Config:
+    """Return the owner's configuration of a scene, with simulated hardware.
+
+    Raises:
+        ConfigError: the scene's configuration is not one.
+    """
+    table = dict(scene.config)
+    for section, values in (
+        ("camera", {"kind": "sim"}),
+        ("pins", {"factory": "sim"}),
+        ("state", {"directory": str(state_directory)}),
+    ):
+        table[section] = {**table.get(section, {}), **values}
+    return configs.parse(table, f"{scene.title}: [config]")
+
+
+def stage(path: Path, state_directory: Path, speed: float | None, *, endless: bool = False) -> Stage:
+    """Set a scene up.
+
+    Args:
+        path: the scene's file.
+        state_directory: where the journal and the spool go.
+        speed: simulated seconds per real second; None: as fast as the machine can.
+        endless: begin again when the scene is over, for ever.
+
+    Raises:
+        ConfigError: the scene or its configuration is not what it may be.
+    """
+    scene = load_scene(path)
+    scene = replace(scene, endless=endless)
+    config = scene_config(scene, state_directory)
+    clock = SimClock(NIGHTFALL, speed)
+    world = open_world(scene, clock)
+    reader = None if config.chip.kind == "none" else world.chip_reader
+    devices = Devices(world.camera, world.flap, world.sensors, world.lamp, world.indicator, reader)
+    return Stage(scene, world, clock, config, devices)
