@@ -1,0 +1,1 @@
+"""What touches the world: cameras, pins, readers, runtimes, clocks, and the simulated world. Floor 5."""
