@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from edge.adapters.absent import AbsentIndicator, AbsentLamp
 from edge.errors import HardwareError
 from edge.messages import BoltAction, SensorReading
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from edge.config import LockConfig, PinsConfig
     from edge.messages import FlapCommand
-    from edge.ports import Clock
+    from edge.ports import Clock, Indicator, Lamp
 
 NS = 1_000_000_000
 
@@ -210,20 +211,19 @@ class GpioSensors:
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """Every pin of the flap. ``lamp`` and ``indicator`` are None where they are not wired."""
+    """Every pin of the flap; a lamp or a light that is not wired (-1) is the absent one."""
 
     flap: GpioFlap
-    lamp: GpioLamp | None
+    lamp: Lamp
     sensors: GpioSensors
-    indicator: GpioIndicator | None
+    indicator: Indicator
     board: Board
 
     def close(self) -> None:
         """Rest the coil first, then release every pin and the chip; may be called twice."""
         self.flap.close()
         for device in (self.lamp, self.sensors, self.indicator):
-            if device is not None:
-                device.close()
+            device.close()
         self.board.factory.close()
 
 
@@ -237,8 +237,8 @@ def open_pins(config: PinsConfig, lock: LockConfig, clock: Clock) -> Pins:
     try:
         flap = GpioFlap(config.bolt, lock.lease_s, clock, board)
         sensors = GpioSensors(config, board)
-        lamp = GpioLamp(config.lamp, board) if config.lamp >= 0 else None
-        indicator = GpioIndicator(config.led, board) if config.led >= 0 else None
+        lamp = GpioLamp(config.lamp, board) if config.lamp >= 0 else AbsentLamp()
+        indicator = GpioIndicator(config.led, board) if config.led >= 0 else AbsentIndicator()
     except HardwareError:
         board.factory.close()  # takes every pin it has handed out back to an input
         raise

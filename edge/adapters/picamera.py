@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import importlib
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -97,12 +98,10 @@ class PicameraCamera:
         camera, self._camera, self._job = self._camera, None, None
         if camera is None:
             return
-        try:
+        with suppress(*_FAILURES):  # what is gone cannot be closed either; opening it again will say what is wrong
             self._release()
             camera.cancel_all_and_flush()  # a job that still waits would keep close() waiting
             camera.close()
-        except _FAILURES as error:
-            raise HardwareError(f"camera: picamera2 cannot close it: {error}") from error
 
     def _configuration(self, config: CameraConfig) -> Any:  # noqa: ANN401 - picamera2 has no types
         interval_us = round(1_000_000 / config.fps)

@@ -277,9 +277,7 @@ def open_capture(config: CameraConfig) -> Capture:
     capture = _open_stream(config) if "://" in source else _open_device(config)
     if not capture.isOpened():
         capture.release()
-        raise HardwareError(
-            f"camera.source {source}: cannot be opened; is it in use, or its address or password wrong?"
-        )
+        raise HardwareError(f"{_name(config)}: cannot be opened; is it in use, or its address or password wrong?")
     return cast("Capture", capture)
 
 
