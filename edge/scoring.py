@@ -53,13 +53,13 @@ def calibrated(
 
 
 def _softmax(logits: list[float], calibration: Calibration) -> tuple[float, ...]:
+    if len(logits) != len(LABELS):
+        raise ValueError(f"{len(logits)} logits for {len(LABELS)} labels")
     # Six numbers: plain Python is faster than numpy here and the same on every machine.
     scaled = [value / calibration.temperature + bias for value, bias in zip(logits, calibration.bias, strict=True)]
     top = max(scaled)
     powers = [math.exp(value - top) for value in scaled]
     total = math.fsum(powers)
-    if len(powers) != len(LABELS):
-        raise ValueError(f"{len(powers)} logits for {len(LABELS)} labels")
     return tuple(power / total for power in powers)
 
 

@@ -1,0 +1,199 @@
+"""The sequential test over a visit."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from words import BOUNDS, EVIDENCE, MIMIS_CHIP, STRANGE_CHIP, patch, rules, scores, seen, unseen
+
+from edge.messages import LABELS, Label, Observation, QualityWhy, Residents, VerdictKind
+from edge.policy import Budgets, VisitJudge, blind_admits, frame_llrs, novelty, wald_bounds
+
+ANY_CAT = Residents(by_chip=(), any_cat=True)
+
+
+def judged(observations: list[Observation], chips: tuple[str, ...] = (MIMIS_CHIP,)) -> VisitJudge:
+    """Return a judge that has read the chips and then seen the frames."""
+    judge = VisitJudge(rules())
+    for chip in chips:
+        judge.chip(chip, 0)
+    for observation in observations:
+        judge.frame(observation)
+    return judge
+
+
+def frames(label: Label, count: int, *, start: int = 0) -> list[Observation]:
+    """Return ``count`` frames that look alike to the model and differ as pictures."""
+    return [seen(start + index, label) for index in range(count)]
+
+
+def test_walds_bounds() -> None:
+    """The bounds are Wald's, from the two budgets."""
+    bounds = wald_bounds(Budgets(prey_let_in=0.02, resident_refused=0.05))
+    expected = (math.log(0.95 / 0.02), math.log(0.05 / 0.98), math.log(0.98 / 0.05))
+    assert expected == (bounds.admit, bounds.refuse, bounds.prey)
+
+
+def test_own_cat_with_empty_mouth_is_admitted() -> None:
+    """Enough frames of an empty mouth and a listed chip open the door, and the verdict names the cat."""
+    verdict = judged(frames(Label.CAT_CLEAR, 6)).verdict()
+    assert (VerdictKind.ADMIT, "Mimi") == (verdict.kind, verdict.resident)
+
+
+def test_fewer_frames_than_the_minimum_never_admit() -> None:
+    """However sure the frames, fewer than min_frames of them are not enough."""
+    few = [seen(index, Label.CAT_CLEAR, 0.999999) for index in range(EVIDENCE.min_frames - 1)]
+    assert VerdictKind.UNSURE is judged(few).verdict().kind
+
+
+@pytest.mark.parametrize("before", [0, 2, 30])
+@pytest.mark.parametrize("after", [0, 30])
+def test_clean_frames_do_not_wash_prey_out(before: int, after: int) -> None:
+    """Prey on its strongest frames is prey, however many clean frames come before the bound or after it."""
+    judge = VisitJudge(rules())  # no chip was read, so nothing is final before the prey
+    clean_first = frames(Label.CAT_CLEAR, before)
+    prey = frames(Label.CAT_PREY, 3, start=before)
+    for observation in [*clean_first, *prey, *frames(Label.CAT_CLEAR, after, start=before + 3)]:
+        judge.frame(observation)
+    judge.chip(MIMIS_CHIP, 10**10)
+    assert VerdictKind.REFUSE_PREY is judge.verdict().kind
+
+
+def test_half_proven_prey_outweighs_as_much_clean_evidence() -> None:
+    """A single strong prey frame makes the door wait for the whole admitting bound beyond it."""
+    with_prey = judged([seen(0, Label.CAT_PREY, 0.6), *frames(Label.CAT_CLEAR, 2, start=1)])
+    without = judged(frames(Label.CAT_CLEAR, 3))
+    assert (None, VerdictKind.ADMIT) == (with_prey.final, without.verdict().kind)
+
+
+def test_a_clean_cat_without_a_chip_is_a_stranger() -> None:
+    """Without a chip a clean cat is a stranger, and the reason says that no chip was read."""
+    verdict = judged(frames(Label.CAT_CLEAR, 8), chips=()).verdict()
+    assert (VerdictKind.REFUSE_STRANGER, "a cat, but no chip was read") == (verdict.kind, verdict.because)
+
+
+def test_an_unlisted_chip_is_a_stranger() -> None:
+    """A chip that nobody listed opens nothing."""
+    verdict = judged(frames(Label.CAT_CLEAR, 8), chips=(STRANGE_CHIP,)).verdict()
+    assert (VerdictKind.REFUSE_STRANGER, "a chip that is not listed") == (verdict.kind, verdict.because)
+
+
+def test_a_chip_read_late_still_admits() -> None:
+    """A chip that is missed at first and read after the frames opens the door at that moment."""
+    judge = judged(frames(Label.CAT_CLEAR, 8), chips=())
+    judge.chip(MIMIS_CHIP, 5_000_000_000)
+    verdict = judge.verdict()
+    assert (VerdictKind.ADMIT, 5_000_000_000) == (verdict.kind, verdict.at_ns)
+
+
+def test_a_chip_alone_admits_nobody() -> None:
+    """A chip without a picture of an empty mouth is not enough."""
+    assert VerdictKind.UNSURE is judged(frames(Label.CAT_HIDDEN, 40)).verdict().kind
+
+
+@pytest.mark.parametrize("label", [Label.PERSON, Label.OTHER_ANIMAL, Label.EMPTY])
+def test_what_is_no_cat_is_refused(label: Label) -> None:
+    """A hand, a fox or nothing at all is refused as other, chip or no chip."""
+    assert VerdictKind.REFUSE_OTHER is judged(frames(label, 10)).verdict().kind
+
+
+def test_a_leaf_before_the_cat_does_not_lock_it_out() -> None:
+    """A hundred frames of nothing do not outweigh the cat that comes after them."""
+    verdict = judged([*frames(Label.EMPTY, 100), *frames(Label.CAT_CLEAR, 8, start=100)]).verdict()
+    assert VerdictKind.ADMIT is verdict.kind
+
+
+def test_a_visit_without_evidence_is_blind() -> None:
+    """Frames that are no evidence are not a missing prey: the visit is blind."""
+    judge = judged([unseen(index, QualityWhy.DARK) for index in range(40)])
+    assert (VerdictKind.BLIND, True) == (judge.verdict().kind, judge.blind)
+
+
+def test_a_visit_that_goes_dark_turns_blind_and_recovers() -> None:
+    """Blindness lasts as long as the darkness, not as long as the visit."""
+    judge = judged([seen(0, Label.CAT_HIDDEN), *[unseen(index, QualityWhy.DARK) for index in range(1, 40)]])
+    dark = judge.verdict().kind
+    judge.frame(seen(41, Label.CAT_HIDDEN))
+    assert (VerdictKind.BLIND, VerdictKind.UNSURE) == (dark, judge.verdict().kind)
+
+
+def test_a_lost_camera_is_blind_at_once() -> None:
+    """A camera that is gone needs no waiting to be blind, and the reason names it."""
+    verdict = judged([seen(0, Label.CAT_CLEAR), unseen(1, QualityWhy.LOST)]).verdict()
+    assert (VerdictKind.BLIND, "the camera was lost") == (verdict.kind, verdict.because)
+
+
+def test_frames_that_look_alike_count_less() -> None:
+    """The same picture again weighs the floor, a new one weighs 1."""
+    weights = (
+        novelty(patch(1), None, EVIDENCE),
+        novelty(patch(1), patch(1), EVIDENCE),
+        novelty(patch(1), patch(2), EVIDENCE),
+    )
+    assert (1.0, EVIDENCE.discount_floor, 1.0) == weights
+
+
+def test_a_hidden_mouth_says_nothing_either_way() -> None:
+    """A cat whose mouth cannot be seen moves neither sum by more than a trifle."""
+    clean, prey = frame_llrs(scores(Label.CAT_HIDDEN, 0.99), EVIDENCE)
+    assert (True, 0.0) == (abs(clean) < 0.05, prey)
+
+
+@pytest.mark.parametrize(
+    ("choice", "resident", "expected"),
+    [("shut", "Mimi", False), ("open", None, True), ("chip", None, False), ("chip", "Mimi", True)],
+)
+def test_the_owners_choice_when_blind(choice: str, resident: str | None, expected: bool) -> None:
+    """Shut opens for nobody, open for everybody, chip for a resident's chip."""
+    assert expected is blind_admits(choice, resident)
+
+
+simplex = st.lists(st.floats(0.0, 1.0), min_size=6, max_size=6).filter(lambda row: sum(row) > 1e-3)
+frames_of_anything = st.lists(st.tuples(simplex, st.integers(0, 3)), max_size=30)
+
+
+def _observation(index: int, row: list[float], seed: int) -> Observation:
+    spread = tuple(value / sum(row) for value in row)
+    base = seen(index, Label.EMPTY)
+    return Observation(index, base.at_ns, base.motion, base.quality, patch(seed), type(scores(Label.EMPTY))(spread, ()))
+
+
+@given(frames_of_anything)
+def test_llrs_stay_within_their_caps(rows: list[tuple[list[float], int]]) -> None:
+    """One frame never adds more than its cap, whatever the model says."""
+    for index, (row, seed) in enumerate(rows):
+        observation = _observation(index, row, seed)
+        assert observation.scores is not None
+        clean, prey = frame_llrs(observation.scores, EVIDENCE)
+        assert (True, True) == (abs(clean) <= EVIDENCE.llr_cap, 0.0 <= prey <= EVIDENCE.prey_llr_cap)
+
+
+@given(frames_of_anything, frames_of_anything)
+def test_a_final_verdict_is_final(before: list[tuple[list[float], int]], after: list[tuple[list[float], int]]) -> None:
+    """Nothing that comes later in a visit changes ADMIT or REFUSE_PREY, and admission always had its evidence."""
+    judge = VisitJudge(rules(residents=ANY_CAT))
+    for index, (row, seed) in enumerate(before):
+        judge.frame(_observation(index, row, seed))
+    final = judge.final
+    for index, (row, seed) in enumerate(after, start=len(before)):
+        judge.frame(_observation(index, row, seed))
+    if final is not None:
+        assert final == judge.verdict()
+    if judge.verdict().kind is VerdictKind.ADMIT:
+        enough = judge.verdict().evidence_frames >= EVIDENCE.min_frames
+        assert (True, True) == (enough, judge.verdict().clean_llr >= BOUNDS.admit)
+
+
+@given(frames_of_anything)
+def test_the_judge_is_pure(rows: list[tuple[list[float], int]]) -> None:
+    """The same observations give the same verdict, bit for bit."""
+    seen_rows = [_observation(index, row, seed) for index, (row, seed) in enumerate(rows)]
+    assert judged(seen_rows).verdict() == judged(seen_rows).verdict()
+
+
+def test_every_label_has_a_prior() -> None:
+    """The settings of these tests name a prior for every label there is."""
+    assert len(LABELS) == len(EVIDENCE.priors)
