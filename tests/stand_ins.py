@@ -6,10 +6,12 @@ import queue
 import threading
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from edge.adapters.clock import SimClock
 
 if TYPE_CHECKING:
     from edge.messages import Image
@@ -19,24 +21,11 @@ PATIENCE_S = 20.0
 """How long a test waits for a thread before it fails; never reached when all is well."""
 
 
-@dataclass
-class ManualClock:
-    """A clock that stands until it is told to move."""
-
-    now_ns: int = 1000 * NS
-    started: datetime = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
-
-    def monotonic_ns(self) -> int:
-        """Return the time it was set to."""
-        return self.now_ns
-
-    def wall(self) -> datetime:
-        """Return wall time that moves with the rest."""
-        return self.started + timedelta(microseconds=self.now_ns // 1000)
-
-    def wait(self, seconds: float) -> None:
-        """Jump."""
-        self.now_ns += round(seconds * NS)
+def clock_at_1000_s() -> SimClock:
+    """Return a clock that stands at 1000 s until it is told to go on."""
+    clock = SimClock(datetime(2026, 11, 21, 21, 0, tzinfo=UTC))
+    clock.advance(1000.0)
+    return clock
 
 
 @dataclass

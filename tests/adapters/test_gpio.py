@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from stand_ins import ManualClock
+from stand_ins import clock_at_1000_s
 
 from edge.adapters.absent import AbsentIndicator, AbsentLamp
 from edge.adapters.gpio import Pins, open_pins
@@ -19,19 +19,21 @@ from edge.messages import BoltAction, FlapCommand
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edge.adapters.clock import SimClock
+
 LOCK = LockConfig(lease_s=0.5)
 WIRED = PinsConfig(factory="mock", bolt=17, lamp=18, pir=22, reed=23, button=24, led=25)
 OPEN = FlapCommand(BoltAction.ENERGISE, 0.5)
 
 
 @pytest.fixture
-def clock() -> ManualClock:
+def clock() -> SimClock:
     """A clock that stands."""
-    return ManualClock()
+    return clock_at_1000_s()
 
 
 @pytest.fixture
-def pins(clock: ManualClock) -> Iterator[Pins]:
+def pins(clock: SimClock) -> Iterator[Pins]:
     """Every pin wired, on gpiozero's mock."""
     opened = open_pins(WIRED, LOCK, clock)
     yield opened
@@ -54,7 +56,7 @@ def test_energise_is_a_high_pin(pins: Pins) -> None:
     assert 1.0 == level(pins, 17)
 
 
-def test_an_expired_lease_drives_the_pin_low(pins: Pins, clock: ManualClock) -> None:
+def test_an_expired_lease_drives_the_pin_low(pins: Pins, clock: SimClock) -> None:
     """Asking about the power after the lease takes the pin low, not only the answer."""
     pins.flap.apply(OPEN)
     clock.wait(0.5)
@@ -62,7 +64,7 @@ def test_an_expired_lease_drives_the_pin_low(pins: Pins, clock: ManualClock) -> 
     assert 0.0 == level(pins, 17)
 
 
-def test_no_lease_is_longer_than_configured(pins: Pins, clock: ManualClock) -> None:
+def test_no_lease_is_longer_than_configured(pins: Pins, clock: SimClock) -> None:
     """lock.lease_s bounds what a command may ask."""
     pins.flap.apply(FlapCommand(BoltAction.ENERGISE, 3600.0))
     clock.wait(0.5)
@@ -112,7 +114,7 @@ def test_the_light_follows(pins: Pins) -> None:
     assert 1.0 == level(pins, WIRED.led)
 
 
-def test_what_is_not_wired_is_absent(clock: ManualClock) -> None:
+def test_what_is_not_wired_is_absent(clock: SimClock) -> None:
     """A pin of -1 is no device: sensors read None, lamp and light are the absent ones."""
     pins = open_pins(PinsConfig(factory="mock", bolt=17), LOCK, clock)
     reading = pins.sensors.read()
@@ -124,7 +126,7 @@ def test_what_is_not_wired_is_absent(clock: ManualClock) -> None:
 def test_no_device_starts_a_thread(pins: Pins) -> None:
     """Opening and reading every pin adds no thread to the one loop."""
     before = threading.active_count()
-    again = open_pins(replace(WIRED, factory="mock"), LOCK, ManualClock())
+    again = open_pins(replace(WIRED, factory="mock"), LOCK, clock_at_1000_s())
     again.sensors.read()
     pins.sensors.read()
     after = threading.active_count()
@@ -132,7 +134,7 @@ def test_no_device_starts_a_thread(pins: Pins) -> None:
     assert before == after
 
 
-def test_the_pins_can_be_opened_again(pins: Pins, clock: ManualClock) -> None:
+def test_the_pins_can_be_opened_again(pins: Pins, clock: SimClock) -> None:
     """After close every pin is free."""
     pins.close()
     again = open_pins(WIRED, LOCK, clock)
@@ -150,7 +152,7 @@ def test_the_pins_can_be_opened_again(pins: Pins, clock: ManualClock) -> None:
     ],
 )
 def test_a_missing_library_is_one_sentence(
-    clock: ManualClock, monkeypatch: pytest.MonkeyPatch, factory: str, library: str, install: str
+    clock: SimClock, monkeypatch: pytest.MonkeyPatch, factory: str, library: str, install: str
 ) -> None:
     """A pin factory that cannot be loaded names the key and what to install; no other is taken instead."""
     monkeypatch.setitem(sys.modules, library, None)
@@ -159,7 +161,7 @@ def test_a_missing_library_is_one_sentence(
         open_pins(replace(WIRED, factory=factory), LOCK, clock)
 
 
-def test_a_pin_that_cannot_be_had_is_named(clock: ManualClock) -> None:
+def test_a_pin_that_cannot_be_had_is_named(clock: SimClock) -> None:
     """Gpiozero's own errors come out as HardwareError with the key of the pin, and leave nothing open."""
     with pytest.raises(HardwareError, match=r"^pins\.pir \(GPIO 17\)"):
         open_pins(PinsConfig(factory="mock", bolt=17, pir=17), LOCK, clock)

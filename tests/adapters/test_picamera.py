@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from stand_ins import NS, ManualClock, PiCamera, PiLibrary
+from stand_ins import NS, PiCamera, PiLibrary, clock_at_1000_s
 
 from edge.adapters.picamera import PicameraCamera
 from edge.config import CameraConfig
@@ -19,7 +19,7 @@ CONFIG = CameraConfig(width_px=160, height_px=120, still_width_px=320, still_hei
 def opened(config: CameraConfig = CONFIG) -> tuple[PicameraCamera, PiCamera]:
     """Return the adapter and the camera behind it."""
     library = PiLibrary()
-    camera = PicameraCamera(config, ManualClock(), library)
+    camera = PicameraCamera(config, clock_at_1000_s(), library)
     assert library.camera is not None
     return camera, library.camera
 
@@ -101,21 +101,21 @@ def test_closing_a_hanging_camera_cancels_its_job() -> None:
 def test_a_camera_that_is_not_there_is_one_sentence() -> None:
     """No camera connected is a HardwareError that says so."""
     with pytest.raises(HardwareError, match=r"^camera: .*not found"):
-        PicameraCamera(CONFIG, ManualClock(), PiLibrary(missing=True))
+        PicameraCamera(CONFIG, clock_at_1000_s(), PiLibrary(missing=True))
 
 
 def test_a_missing_library_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without picamera2 the error names the key and what to install."""
     monkeypatch.setitem(sys.modules, "picamera2", None)
     with pytest.raises(HardwareError, match=r"^camera\.kind: .*python3-picamera2"):
-        PicameraCamera(CONFIG, ManualClock())
+        PicameraCamera(CONFIG, clock_at_1000_s())
 
 
 def test_another_size_than_asked_is_refused() -> None:
     """Picamera2 silently rounds odd sizes down; a picture of another size is refused, and the camera closed."""
     library = PiLibrary()
     with pytest.raises(HardwareError, match=r"160x120 for .* of 161x120"):
-        PicameraCamera(replace(CONFIG, width_px=161), ManualClock(), library)
+        PicameraCamera(replace(CONFIG, width_px=161), clock_at_1000_s(), library)
     assert library.camera is not None
     assert True is library.camera.closed
 

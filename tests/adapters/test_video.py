@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pytest
-from stand_ins import NS, PATIENCE_S, ManualClock, StepCapture
+from stand_ins import NS, PATIENCE_S, StepCapture, clock_at_1000_s
 
 from edge.adapters.video import RecordedCamera, VideoCamera, is_live, open_video
 from edge.config import CameraConfig
@@ -138,10 +138,10 @@ def test_opening_what_cannot_be_opened_writes_nothing_to_stderr(tmp_path: Path) 
 from edge.adapters.video import open_video
 from edge.config import CameraConfig
 from edge.errors import CatflapError
-from stand_ins import ManualClock
+from stand_ins import clock_at_1000_s
 for source in ({str(tmp_path / "foreign.mp4")!r}, "/dev/video-none", "/dev/null", "rtsp://127.0.0.1:9/1"):
     try:
-        open_video(CameraConfig(kind="video", source=source), ManualClock())
+        open_video(CameraConfig(kind="video", source=source), clock_at_1000_s())
     except CatflapError:
         print("refused")
 """
@@ -162,13 +162,13 @@ def test_a_source_is_live_or_recorded(source: str, *, live: bool) -> None:
 def test_a_device_that_is_not_there_is_one_sentence() -> None:
     """A missing device is a HardwareError with its name."""
     with pytest.raises(HardwareError, match=r"^camera\.source /dev/video-none: there is no such device"):
-        open_video(replace(CONFIG, source="/dev/video-none"), ManualClock())
+        open_video(replace(CONFIG, source="/dev/video-none"), clock_at_1000_s())
 
 
 def test_a_password_in_an_address_is_not_told() -> None:
     """An address that cannot be opened is named without user and password."""
     with pytest.raises(HardwareError) as caught:
-        open_video(replace(CONFIG, source="rtsp://me:secret@127.0.0.1:9/1"), ManualClock())
+        open_video(replace(CONFIG, source="rtsp://me:secret@127.0.0.1:9/1"), clock_at_1000_s())
     assert str(caught.value).startswith("camera.source rtsp://127.0.0.1:9/1: cannot be opened")
 
 
@@ -177,7 +177,7 @@ class Live:
 
     def __init__(self) -> None:
         """Open it with one picture."""
-        self.clock, self.capture = ManualClock(), StepCapture()
+        self.clock, self.capture = clock_at_1000_s(), StepCapture()
         self.capture.put(picture(1))
         self.camera = VideoCamera(CONFIG, self.clock, lambda _: self.capture)
 
@@ -205,7 +205,7 @@ def test_opening_without_a_picture_fails() -> None:
     capture = StepCapture()
     capture.put(None)
     with pytest.raises(HardwareError, match="gives no picture"):
-        VideoCamera(CONFIG, ManualClock(), lambda _: capture)
+        VideoCamera(CONFIG, clock_at_1000_s(), lambda _: capture)
     assert True is capture.released
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import cv2
 import numpy as np
 import pytest
-from stand_ins import NS, PATIENCE_S, ManualClock, PiLibrary, StepCapture
+from stand_ins import NS, PATIENCE_S, PiLibrary, StepCapture, clock_at_1000_s
 
 from edge.adapters.picamera import PicameraCamera
 from edge.adapters.video import RecordedCamera, VideoCamera
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from edge.adapters.clock import SimClock
     from edge.messages import Frame
     from edge.ports import Camera
 
@@ -46,7 +47,7 @@ class Rig(Protocol):
 class PiRig:
     """The Pi's camera over a stand-in for picamera2."""
 
-    clock: ManualClock
+    clock: SimClock
     library: PiLibrary
     camera: Camera
 
@@ -70,7 +71,7 @@ class PiRig:
 class LiveRig:
     """The live video camera over a capture that is stepped."""
 
-    clock: ManualClock
+    clock: SimClock
     capture: StepCapture
     camera: Camera
 
@@ -115,14 +116,14 @@ def picture(level: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 def pi(tmp_path: Path) -> Rig:
     """Open the Pi's camera."""
     del tmp_path
-    clock, library = ManualClock(), PiLibrary()
+    clock, library = clock_at_1000_s(), PiLibrary()
     return PiRig(clock, library, PicameraCamera(CONFIG, clock, library))
 
 
 def live(tmp_path: Path) -> Rig:
     """Open the live camera; it needs its first picture to open, which the test does not want to see."""
     del tmp_path
-    clock, capture = ManualClock(), StepCapture()
+    clock, capture = clock_at_1000_s(), StepCapture()
     capture.put(picture(100))
     camera = VideoCamera(CONFIG, clock, lambda _: capture)
     camera.newest(PATIENCE_S)

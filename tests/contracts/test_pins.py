@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from stand_ins import ManualClock
+from stand_ins import clock_at_1000_s
 
 from edge.adapters.gpio import Pins, open_pins
 from edge.config import LockConfig, PinsConfig
@@ -16,6 +16,7 @@ from edge.messages import REST, BoltAction, FlapCommand, SensorReading
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from edge.adapters.clock import SimClock
     from edge.ports import Clock, Flap, Indicator, Lamp, Sensors
 
 LOCK = LockConfig(lease_s=0.5)
@@ -54,7 +55,7 @@ class Rig(Protocol):
 class GpioRig:
     """Real adapters on gpiozero's mock pins."""
 
-    clock: ManualClock
+    clock: SimClock
     pins: Pins
 
     @property
@@ -88,7 +89,7 @@ class GpioRig:
 
 def gpio() -> Rig:
     """Open gpiozero's mock pins."""
-    clock = ManualClock()
+    clock = clock_at_1000_s()
     return GpioRig(clock, open_pins(PINS, LOCK, clock))
 
 
