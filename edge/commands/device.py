@@ -10,7 +10,7 @@ from edge import assembly, config
 from edge.adapters.clock import SystemClock
 from edge.adapters.systemd import SystemdHeartbeat
 from edge.daemon import Daemon, StopFlag, Stores, prepare_logs
-from edge.doctor import Level, examine
+from edge.doctor import Finding, Level, Places, examine, real_openers, worst
 
 if TYPE_CHECKING:
     import argparse
@@ -31,7 +31,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Say what is wrong and what to do."""
-    findings = examine(config.load(arguments.config))
+    wanted, clock = config.load(arguments.config), SystemClock()
+    findings = examine(wanted, clock, real_openers(wanted, clock), Places())
     for finding in findings:
-        print(json.dumps(dataclasses.asdict(finding)) if arguments.json else finding.line())
-    return FINDING if any(finding.level is Level.ERROR for finding in findings) else 0
+        print(json.dumps(dataclasses.asdict(finding)) if arguments.json else _line(finding))
+    return FINDING if worst(findings) is Level.ERROR else 0
+
+
+def _line(finding: Finding) -> str:
+    mark = "ok" if finding.ok else str(finding.level)
+    return f"{mark:8}{finding.what:12}  {finding.says}" + (f"\n{'':22}-> {finding.do}" if finding.do else "")
