@@ -134,7 +134,9 @@ def _leg_at(hip_x: float, step: int, build: Build) -> _Leg:
 
 
 def _shape_leg(line: Points, widths: Points) -> _Leg:
-    return _Leg(hull(sweep(line), widths), hull(line[2:], widths[3:] * 0.98), line[0:3] + (widths[2] * 0.5, 0.0))
+    return _Leg(
+        hull(sweep(line), widths), hull(line[2:], widths[3:] * 0.98), line[0:3] + np.array((widths[2] * 0.5, 0.0))
+    )
 
 
 def _draw_leg(pen: Pen, at: Place, leg: _Leg, shades: tuple[float, float]) -> None:
@@ -256,7 +258,8 @@ def _draw_head(pen: Pen, head: Place, look: Pelt, posture: Posture) -> Points | 
         upright = np.array([[np.sign(head.matrix[0, 0]) * head.unit_px, 0.0, 0.0], [0.0, head.unit_px, 0.0]])
         upright[:, 2] = head(mouth)[0]
         draw_prey(pen, Place(upright, head.unit_px), posture.carries, posture.sway_rad)
-    return head(mouth)[0]
+    seen: Points = head(mouth)[0]
+    return seen
 
 
 def _draw_harmless(pen: Pen, head: Place, posture: Posture) -> None:
@@ -268,8 +271,8 @@ def _draw_harmless(pen: Pen, head: Place, posture: Posture) -> None:
 
 _SKULL = smooth(
     pts(
-        (-0.92, 0.0), (-0.78, -0.55), (-0.25, -0.85), (0.3, -0.74), (0.62, -0.4), (0.78, -0.16), (0.98, -0.02), (1.06, 0.16),
-        (0.98, 0.36), (0.8, 0.56), (0.4, 0.74), (-0.4, 0.8), (-0.85, 0.5),
+        (-0.92, 0.0), (-0.78, -0.55), (-0.25, -0.85), (0.3, -0.74), (0.62, -0.4), (0.78, -0.16), (0.98, -0.02),
+        (1.06, 0.16), (0.98, 0.36), (0.8, 0.56), (0.4, 0.74), (-0.4, 0.8), (-0.85, 0.5),
     )
 )  # fmt: skip
 _FACE = blob(
@@ -285,14 +288,14 @@ _FACE = blob(
 )
 
 
+_NEAR_EAR = blob((-0.7, -0.5), (-0.62, -0.95), (-0.36, -1.42), (-0.05, -1.05), (0.18, -0.62), (-0.3, -0.5))
+
+
 def _draw_profile(pen: Pen, head: Place, look: Pelt) -> None:
     unit, dark = head.unit_px, min(look.base * 0.45, 60)
     pen.fill(head(pts((-0.05, -0.7), (0.22, -1.3), (0.5, -0.55))), look.base * 0.7)
     _clothe(pen, head, _SKULL, look.head, head=True)
-    pen.fill(
-        head(blob((-0.7, -0.5), (-0.62, -0.95), (-0.36, -1.42), (-0.05, -1.05), (0.18, -0.62), (-0.3, -0.5))),
-        look.base * 0.9,
-    )
+    pen.fill(head(_NEAR_EAR), look.base * 0.9)
     pen.tint(head(pts((-0.45, -0.7), (-0.34, -1.2), (0.0, -0.72))), look.base * 0.5 + 24)
     pen.tint(head(ellipse(0.8, 0.3, 0.26, 0.24, 0.2)), look.muzzle)
     pen.spot(head(pts((1.0, 0.08)))[0], 0.08 * unit, dark * 0.6)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from edge.adapters.sim.coats import Field, blotches
+from edge.adapters.sim.pen import ink
 
 if TYPE_CHECKING:
     from edge.messages import Grey
@@ -64,7 +65,7 @@ class Backdrop:
 
     def _strength(self, lighting: Lighting) -> Field:
         strength = (self.lamp_map * lighting.lamp + lighting.ambient) * lighting.gain
-        return strength.astype(np.float32, copy=False)
+        return np.asarray(strength, np.float32)
 
 
 @lru_cache(maxsize=32)
@@ -81,7 +82,8 @@ def _clip(field: Field) -> Grey:
 def _falloff(x_px: float, y_px: float, reach_px: float) -> Field:
     """Return the light of a lamp near (x, y): one over the squared distance, softened by the lamp's height."""
     y, x = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX].astype(np.float32)
-    return (1.15 / (1 + ((x - x_px) ** 2 + (y - y_px) ** 2) / reach_px**2)).astype(np.float32)
+    light: Field = (1.15 / (1 + ((x - x_px) ** 2 + (y - y_px) ** 2) / reach_px**2)).astype(np.float32)
+    return light
 
 
 def _front(rng: np.random.Generator) -> Backdrop:
@@ -108,12 +110,12 @@ def _lay_ground(rng: np.random.Generator, surface: Field, horizon: int) -> None:
         for row in range(horizon + 4, HEIGHT_PX, joint):
             surface[row : row + 2] *= 0.65
         for column in range(int(rng.integers(0, 40)), WIDTH_PX, int(rng.integers(38, 70))):
-            cv2.line(surface, (column, horizon), (column - 40, HEIGHT_PX), float(level * 0.65), 2, cv2.LINE_AA)
+            cv2.line(surface, (column, horizon), (column - 40, HEIGHT_PX), ink(level * 0.65), 2, cv2.LINE_AA)
         return
     for _ in range(260):
         x, y = int(rng.integers(0, WIDTH_PX)), int(rng.integers(horizon, HEIGHT_PX))
         tip = (x + int(rng.integers(-4, 5)), y - int(rng.integers(4, 13)))
-        cv2.line(surface, (x, y), tip, float(level * rng.uniform(0.6, 1.5)), 1, cv2.LINE_AA)
+        cv2.line(surface, (x, y), tip, ink(level * rng.uniform(0.6, 1.5)), 1, cv2.LINE_AA)
 
 
 def _plant(rng: np.random.Generator, surface: Field, horizon: int) -> None:
@@ -124,7 +126,7 @@ def _plant(rng: np.random.Generator, surface: Field, horizon: int) -> None:
         centre = (int(x + offset[0]), int(horizon - radius * 0.6 + offset[1] * 0.7))
         axes = (int(rng.integers(3, 8)), int(rng.integers(2, 4)))
         shade = float(level * rng.uniform(0.5, 1.3))
-        cv2.ellipse(surface, centre, axes, float(rng.uniform(0, 180)), 0, 360, shade, -1, cv2.LINE_AA)
+        cv2.ellipse(surface, centre, axes, float(rng.uniform(0, 180)), 0, 360, ink(shade), -1, cv2.LINE_AA)
 
 
 def _build_wall(rng: np.random.Generator, surface: Field, wall: int, flap: tuple[int, int, int, int]) -> None:
@@ -150,7 +152,7 @@ def _back(rng: np.random.Generator) -> Backdrop:
     surface[: ground - 8, :bar] *= 0.85
     for _ in range(int(rng.integers(2, 12))):
         spot = (int(rng.integers(30, WIDTH_PX)), int(rng.integers(20, ground)))
-        cv2.circle(surface, spot, int(rng.integers(1, 4)), float(rng.uniform(60, 120)), -1, cv2.LINE_AA)
+        cv2.circle(surface, spot, int(rng.integers(1, 4)), ink(rng.uniform(60, 120)), -1, cv2.LINE_AA)
     lamp = _falloff(float(rng.uniform(120, 210)), float(rng.uniform(60, 150)), float(rng.uniform(230, 380)))
     unit = float(rng.uniform(165, 205))
     return Backdrop(Light.BACK, surface.astype(np.float32), lamp, WIDTH_PX, ground, unit, (0, 0, 0, 0))

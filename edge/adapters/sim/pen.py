@@ -1,4 +1,4 @@
-"""A pen for soft shapes on small grey pictures: it paints one actor's own brightness and how much of it covers the view."""
+"""A pen for soft shapes: it paints one actor's own brightness, and how much of it covers the view behind."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ class Place:
 
     def __call__(self, points: Points) -> Points:
         """Return the pixels of points of this plane."""
-        return points @ self.matrix[:, :2].T + self.matrix[:, 2]
+        pixels: Points = cv2.transform(points[np.newaxis], self.matrix)[0].astype(np.float64, copy=False)
+        return pixels
 
 
 @lru_cache(maxsize=64)
@@ -100,7 +101,7 @@ def hull(line: Points, widths: Sequence[float] | Points) -> Points:
 
 
 class Pen:
-    """Paints one actor on two layers, both (height, width) uint8: ``albedo`` its own brightness, ``cover`` its outline."""
+    """Paints one actor on two layers, (height, width) uint8: ``albedo`` its own brightness, ``cover`` its outline."""
 
     def __init__(self, width_px: int, height_px: int) -> None:
         """Make empty layers."""
@@ -116,7 +117,7 @@ class Pen:
 
     def box(self) -> Box | None:
         """Return the tight box of what is painted, or None for nothing."""
-        x, y, width, height = cv2.boundingRect(cv2.compare(self.cover, _VISIBLE, cv2.CMP_GE))
+        x, y, width, height = cv2.boundingRect(cv2.threshold(self.cover, _VISIBLE, 255, cv2.THRESH_BINARY)[1])
         return Box(x, y, width, height) if width and height else None
 
     def window(self, points: Points, border_px: float = 2.0) -> tuple[slice, slice] | None:
@@ -130,12 +131,12 @@ class Pen:
     def fill(self, points: Points, shade: float) -> None:
         """Fill an outline given in pixels."""
         fixed = [_fixed(points)]
-        cv2.fillPoly(self.albedo, fixed, int(shade), cv2.LINE_8, _SUBPIXEL_BITS)
-        cv2.fillPoly(self.cover, fixed, 255, cv2.LINE_AA, _SUBPIXEL_BITS)
+        cv2.fillPoly(self.albedo, fixed, ink(shade), cv2.LINE_8, _SUBPIXEL_BITS)
+        cv2.fillPoly(self.cover, fixed, _FULL, cv2.LINE_AA, _SUBPIXEL_BITS)
 
     def tint(self, points: Points, shade: float) -> None:
         """Paint an outline onto what is there already, without adding to the actor's outline."""
-        cv2.fillPoly(self.albedo, [_fixed(points)], int(shade), cv2.LINE_AA, _SUBPIXEL_BITS)
+        cv2.fillPoly(self.albedo, [_fixed(points)], ink(shade), cv2.LINE_AA, _SUBPIXEL_BITS)
 
     def clothe(self, points: Points, texture: Grey, to_px: Points) -> None:
         """Fill an outline with a texture; ``to_px``, (2, 3), takes the texture's pixels to the picture's."""
@@ -150,9 +151,9 @@ class Pen:
         mask = self._mask[window]
         mask[:] = 0
         offset = np.array((columns.start, rows.start), np.float64)
-        cv2.fillPoly(mask, [_fixed(points - offset)], 255, cv2.LINE_8, _SUBPIXEL_BITS)
+        cv2.fillPoly(mask, [_fixed(points - offset)], _FULL, cv2.LINE_8, _SUBPIXEL_BITS)
         cv2.copyTo(cloth, mask, self.albedo[window])
-        cv2.fillPoly(self.cover, [_fixed(points)], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
+        cv2.fillPoly(self.cover, [_fixed(points)], _FULL, cv2.LINE_AA, _SUBPIXEL_BITS)
 
     def limb(self, line: Points, widths_px: Sequence[float] | Points, shade: float) -> None:
         """Paint a line in pixels whose thickness changes along it, with round ends."""
@@ -170,16 +171,16 @@ class Pen:
     def stroke(self, line: Points, width_px: float, shade: float, cover: float = 255) -> None:
         """Draw a thin line that counts as part of the actor; a ``cover`` under 255 lets the view shine through."""
         fixed, width = [_fixed(line)], max(1, round(width_px))
-        cv2.polylines(self.albedo, fixed, False, int(shade), width + 1, cv2.LINE_8, _SUBPIXEL_BITS)
+        cv2.polylines(self.albedo, fixed, False, ink(shade), width + 1, cv2.LINE_8, _SUBPIXEL_BITS)
         if cover >= 255:
-            cv2.polylines(self.cover, fixed, False, 255, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+            cv2.polylines(self.cover, fixed, False, _FULL, width, cv2.LINE_AA, _SUBPIXEL_BITS)
         else:
             self._thin(line, width, cover)
 
     def mark(self, line: Points, width_px: float, shade: float) -> None:
         """Draw a line onto what is there already, such as the cleft of the mouth."""
         cv2.polylines(
-            self.albedo, [_fixed(line)], False, int(shade), max(1, round(width_px)), cv2.LINE_AA, _SUBPIXEL_BITS
+            self.albedo, [_fixed(line)], False, ink(shade), max(1, round(width_px)), cv2.LINE_AA, _SUBPIXEL_BITS
         )
 
     def _thin(self, line: Points, width_px: int, cover: float) -> None:
@@ -190,7 +191,7 @@ class Pen:
         mask[:] = 0
         offset = np.array((window[1].start, window[0].start), np.float64)
         fixed = [_fixed(line - offset)]
-        cv2.polylines(mask, fixed, False, int(cover), width_px, cv2.LINE_AA, _SUBPIXEL_BITS)
+        cv2.polylines(mask, fixed, False, ink(cover), width_px, cv2.LINE_AA, _SUBPIXEL_BITS)
         cv2.max(self.cover[window], mask, self.cover[window])
 
     def _disc(self, layer: Grey, centre: Points, radius_px: float, shade: float) -> None:
@@ -198,7 +199,7 @@ class Pen:
             return
         x, y = int(centre[0] * _SUBPIXEL), int(centre[1] * _SUBPIXEL)
         radius = max(int(radius_px * _SUBPIXEL), _SUBPIXEL // 2)
-        cv2.circle(layer, (x, y), radius, int(shade), -1, cv2.LINE_AA, _SUBPIXEL_BITS)
+        cv2.circle(layer, (x, y), radius, ink(shade), -1, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 @lru_cache(maxsize=1024)
@@ -226,6 +227,14 @@ def blob(*points: tuple[float, float]) -> Points:
 def limb(points: tuple[tuple[float, float], ...], widths: tuple[float, ...]) -> Points:
     """Return the outline of a limb of the given thickness along it, in the units of its plane, made once."""
     return _frozen(hull(pts(*points), widths))
+
+
+_FULL = (255.0,)
+
+
+def ink(shade: float) -> tuple[float]:
+    """Return a grey level in the form OpenCV's drawing functions take."""
+    return (float(int(shade)),)
 
 
 def _frozen(points: Points) -> Points:

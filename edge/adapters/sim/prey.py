@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edge.adapters.sim.pen import Pen, Place, blob, ellipse, limb, pts, sweep
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Draws what a night-vision camera at the flap sees: 320x240 uint8 grey.
 
-The world and the training pictures go through this one renderer. Light: front-lit fur falls off with the distance from the
-lamp; back-lit animals are silhouettes on a bright panel. Then lens, motion blur and sensor noise.
+The world and the training pictures go through this one renderer. Light: front-lit fur falls off with the distance
+from the lamp; back-lit animals are silhouettes on a bright panel. Then lens, motion blur and sensor noise.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 from edge.adapters.sim.animals import Head, Posture, Species, draw_animal, draw_cat
 from edge.adapters.sim.backdrop import HEIGHT_PX, UNIT_LIGHT, WIDTH_PX, Backdrop, Light, Lighting
-from edge.adapters.sim.pen import Pen, Place, smooth
+from edge.adapters.sim.pen import Pen, Place, Points, ink, smooth
 from edge.adapters.sim.people import Part, draw_person
 from edge.adapters.sim.prey import HARMLESS
 from edge.messages import Box, Label
@@ -32,7 +32,7 @@ _NOISE_BORDER_PX = 96
 
 @dataclass(frozen=True, slots=True)
 class Stance:
-    """Where somebody stands: feet at (x, y) pixels, the unit of its drawing in pixels, and its speed in pixels a frame."""
+    """Where somebody stands: its feet in pixels, the unit of its drawing in pixels, its speed in pixels a frame."""
 
     x_px: float
     y_px: float
@@ -192,7 +192,7 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One actor as it came out: what a person would call it and its tight box; None when nothing of it can be seen."""
+    """One actor as it came out: what a person would call it and its tight box; None when none of it can be seen."""
 
     label: Label
     box: Box | None
@@ -200,14 +200,14 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A rendered frame, uint8 (240, 320), with the truth about every actor in it, in the order of the shot."""
+    """A rendered frame, uint8 (240, 320), and the truth about each actor in it, in the shot's order."""
 
     grey: Grey
     subjects: tuple[Subject, ...]
 
 
 class Renderer:
-    """Draws shots of one place. Keeps the empty picture of the last lighting, so that an idle frame costs only noise."""
+    """Draws shots of one place. Keeps the empty picture of the last lighting: an idle frame costs only noise."""
 
     def __init__(self, backdrop: Backdrop) -> None:
         """Prepare a place."""
@@ -222,7 +222,7 @@ class Renderer:
         self._prepare(shot)
         plain = not (shot.actors or shot.insects or shot.rain or shot.wind or shot.patches)
         if plain and shot.lens == Lens():
-            return Picture(_with_noise(self._empty, shot), ())
+            return Picture(with_noise(self._empty, shot), ())
         picture = self._empty.copy()
         if shot.wind:
             _wave_grass(picture, self.backdrop, shot)
@@ -233,7 +233,7 @@ class Renderer:
         picture, moved = _through_lens(picture, shot.lens)
         if moved is not None:
             subjects = tuple(Subject(one.label, _moved(one.box, moved)) for one in subjects)
-        return Picture(_with_noise(picture, shot), subjects)
+        return Picture(with_noise(picture, shot), subjects)
 
     def _prepare(self, shot: Shot) -> None:
         swing = round(shot.flap_rad * 60)
@@ -263,7 +263,7 @@ class Renderer:
         cover = cv2.blur(self._pen.cover[window], (streak + 2 if streak > 1 else 2, 2))
         albedo = self._pen.albedo[window]
         if streak > 1:
-            albedo = cv2.blur(albedo, (streak, 1))
+            albedo = _u8(cv2.blur(albedo, (streak, 1)))
         depth = max(3, int(stance.unit_px * 0.16))
         shade = cv2.blur(self._pen.cover[window], (depth, depth), anchor=(depth // 2, depth - 1))
         shade = cv2.convertScaleAbs(shade, alpha=0.58, beta=107)
@@ -286,15 +286,16 @@ def _hang_flap(picture: Grey, light: Grey, backdrop: Backdrop, swing_rad: float)
     drop, lean = height * float(np.cos(swing_rad)), width * 0.5 * float(np.sin(swing_rad))
     panel = np.array([(x, y), (x + width, y), (x + width + lean, y + drop), (x + lean, y + drop)], np.int32)
     level = float(light[y + height // 2, x + width // 2]) / UNIT_LIGHT
-    cv2.fillConvexPoly(picture, panel, min(int(148 * level), 255), cv2.LINE_AA)
+    cv2.fillConvexPoly(picture, panel, ink(min(148 * level, 255)), cv2.LINE_AA)
     edge = np.array([panel[3], panel[2]])
-    cv2.polylines(picture, [edge], False, min(int(215 * level), 255), 2, cv2.LINE_AA)
+    cv2.polylines(picture, [edge], False, ink(min(215 * level, 255)), 2, cv2.LINE_AA)
 
 
 @lru_cache(maxsize=1)
 def _soft_disc() -> Grey:
     y, x = np.mgrid[-1:1:48j, -1:1:96j]
-    return (255 - 120 * np.exp(-2.5 * (x**2 + y**2) ** 1.5)).astype(np.uint8)
+    disc: Grey = (255 - 120 * np.exp(-2.5 * (x**2 + y**2) ** 1.5)).astype(np.uint8)
+    return disc
 
 
 def _cast_shadow(picture: Grey, stance: Stance, box: Box) -> None:
@@ -314,9 +315,9 @@ def _shine(picture: Grey, patch: Patch) -> None:
     mask = np.zeros((HEIGHT_PX // 4, WIDTH_PX // 4), np.float32)
     x, y, wide, high = (value / 4 for value in (patch.x_px, patch.y_px, patch.width_px, patch.height_px))
     corners = np.array([(x, y), (x + wide, y), (x + wide * 0.7, y + high), (x - wide * 0.3, y + high)])
-    cv2.fillConvexPoly(mask, corners.astype(np.int32), 1.0)
-    mask = cv2.GaussianBlur(mask, (0, 0), 2.0)
-    strength = (patch.gain - 1) * cv2.resize(mask, (WIDTH_PX, HEIGHT_PX))
+    cv2.fillConvexPoly(mask, corners.astype(np.int32), (1.0,))
+    soft = cv2.resize(cv2.GaussianBlur(mask, (0, 0), 2.0), (WIDTH_PX, HEIGHT_PX))
+    strength = (patch.gain - 1) * soft
     picture[:] = np.clip(picture * (1 + strength) + np.maximum(strength, 0) * 14, 0, 255).astype(np.uint8)
 
 
@@ -329,7 +330,7 @@ def _wave_grass(picture: Grey, backdrop: Backdrop, shot: Shot) -> None:
         bend = shot.wind * 16 * float(np.sin(shot.noise * 0.55 + index * 0.4)) + float(rng.uniform(-6, 6))
         line = np.array([(x, HEIGHT_PX), (x + bend * 0.3, HEIGHT_PX - height * 0.6), (x + bend, HEIGHT_PX - height)])
         shade = int(rng.uniform(70, 150) * shot.lighting.lamp * shot.lighting.gain) + 8
-        cv2.polylines(picture, [(line * 16).astype(np.int32)], False, min(shade, 255), 2, cv2.LINE_AA, 4)
+        cv2.polylines(picture, [(line * 16).astype(np.int32)], False, ink(min(shade, 255)), 2, cv2.LINE_AA, 4)
 
 
 def _weather(picture: Grey, shot: Shot) -> None:
@@ -340,7 +341,7 @@ def _weather(picture: Grey, shot: Shot) -> None:
         streaks = np.zeros_like(picture)
         ends = np.stack((np.column_stack((x, y)), np.column_stack((x + length * 0.12, y + length))), axis=1)
         shade = min(int(70 * shot.lighting.lamp * shot.lighting.gain) + 6, 255)
-        cv2.polylines(streaks, list((ends * 16).astype(np.int32)), False, shade, 1, cv2.LINE_AA, 4)
+        cv2.polylines(streaks, list((ends * 16).astype(np.int32)), False, ink(shade), 1, cv2.LINE_AA, 4)
         cv2.add(picture, streaks, picture)
     for insect in shot.insects:
         _fly(picture, insect, shot.lighting)
@@ -351,15 +352,15 @@ def _fly(picture: Grey, insect: Insect, lighting: Lighting) -> None:
     line = np.array([(insect.x0_px, insect.y0_px), (insect.x1_px, insect.y1_px)])
     shade = min(int(235 * lighting.lamp * lighting.gain), 255)
     width = max(1, round(insect.width_px))
-    cv2.polylines(streak, [(line * 16).astype(np.int32)], False, shade, width, cv2.LINE_AA, 4)
+    cv2.polylines(streak, [(line * 16).astype(np.int32)], False, ink(shade), width, cv2.LINE_AA, 4)
     cv2.add(picture, cv2.blur(streak, (width | 1, width | 1)), picture)
 
 
-def _through_lens(picture: Grey, lens: Lens) -> tuple[Grey, np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None]:
-    moved = None
+def _through_lens(picture: Grey, lens: Lens) -> tuple[Grey, Points | None]:
+    moved: Points | None = None
     if lens.shift_x_px or lens.shift_y_px or lens.turn_rad:
-        moved = cv2.getRotationMatrix2D((WIDTH_PX / 2, HEIGHT_PX / 2), float(np.degrees(lens.turn_rad)), 1.0)
-        moved[:, 2] += (lens.shift_x_px, lens.shift_y_px)
+        turned = cv2.getRotationMatrix2D((WIDTH_PX / 2, HEIGHT_PX / 2), float(np.degrees(lens.turn_rad)), 1.0)
+        moved = turned.astype(np.float64) + np.array([[0, 0, lens.shift_x_px], [0, 0, lens.shift_y_px]])
         picture = _u8(cv2.warpAffine(picture, moved, (WIDTH_PX, HEIGHT_PX), borderMode=cv2.BORDER_REFLECT))
     if lens.blur_px:
         picture = _u8(cv2.GaussianBlur(picture, (0, 0), lens.blur_px))
@@ -368,14 +369,14 @@ def _through_lens(picture: Grey, lens: Lens) -> tuple[Grey, np.ndarray[tuple[int
     elif lens.smear is Smear.DROPS:
         soft = _u8(cv2.blur(picture, (19, 19)))
         picture = _u8(cv2.copyTo(soft, _drops(lens.smear_seed), picture))
-    return picture, None if moved is None else moved.astype(np.float64)
+    return picture, moved
 
 
 def _u8(picture: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> Grey:
     return picture.astype(np.uint8, copy=False)
 
 
-def _moved(box: Box | None, by: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Box | None:
+def _moved(box: Box | None, by: Points) -> Box | None:
     if box is None:
         return None
     right, bottom = box.x + box.width, box.y + box.height
@@ -394,9 +395,9 @@ def _web(seed: int) -> Grey:
     centre = rng.uniform((40, 30), (280, 200))
     ends = centre + np.array([(np.cos(a), np.sin(a)) for a in np.linspace(0, 2 * np.pi, 11)]) * 330
     for end in ends:
-        cv2.line(web, centre.astype(int).tolist(), end.astype(int).tolist(), 70, 2, cv2.LINE_AA)
+        cv2.polylines(web, [np.array((centre, end)).astype(np.int32)], False, ink(70), 2, cv2.LINE_AA)
     for ring in range(1, 6):
-        cv2.polylines(web, [(centre + (ends - centre) * ring / 12).astype(np.int32)], True, 55, 2, cv2.LINE_AA)
+        cv2.polylines(web, [(centre + (ends - centre) * ring / 12).astype(np.int32)], True, ink(55), 2, cv2.LINE_AA)
     return _u8(cv2.blur(web, (5, 5)))
 
 
@@ -406,7 +407,7 @@ def _drops(seed: int) -> Grey:
     mask = np.zeros((HEIGHT_PX, WIDTH_PX), np.uint8)
     for _ in range(7):
         centre = (int(rng.integers(0, WIDTH_PX)), int(rng.integers(0, HEIGHT_PX)))
-        cv2.circle(mask, centre, int(rng.integers(8, 26)), 255, -1)
+        cv2.circle(mask, centre, int(rng.integers(8, 26)), ink(255), -1)
     return mask
 
 
@@ -421,7 +422,8 @@ def _noise_bank(tenths: int) -> tuple[Grey, Grey]:
     return np.clip(np.rint(noise), 0, 255).astype(np.uint8), np.clip(np.rint(-noise), 0, 255).astype(np.uint8)
 
 
-def _with_noise(picture: Grey, shot: Shot) -> Grey:
+def with_noise(picture: Grey, shot: Shot) -> Grey:
+    """Return the picture with the sensor noise of this shot; the picture itself stays as it is."""
     above, below = _noise_bank(round(shot.noise_level * 10))
     mixed = (shot.noise * 2654435761 + 97) & 0xFFFFFFFF
     row, column = (mixed >> 5) % _NOISE_BORDER_PX, (mixed >> 15) % _NOISE_BORDER_PX

@@ -206,25 +206,25 @@ def _person(place: Backdrop, stride: float, rng: np.random.Generator) -> PersonA
 
 
 def _nothing(shot: Shot, place: Backdrop, rng: np.random.Generator) -> Shot:
-    """Nobody there: leaves, insects, rain, wind, sun and shadow, or simply nothing."""
-    match int(rng.integers(0, 7)):
-        case 0:
-            stance = Stance(
-                float(rng.uniform(20, 260)), float(rng.uniform(60, 225)), float(rng.uniform(7, 24)), False, 6.0
-            )
-            return replace(shot, actors=(LeafActor(stance, float(rng.uniform(0, 6.3)), int(rng.integers(60, 210))),))
-        case 1:
-            return replace(shot, insects=tuple(_insect(rng) for _ in range(int(rng.integers(1, 4)))))
-        case 2:
-            return replace(shot, rain=int(rng.integers(15, 110)))
-        case 3:
-            return replace(shot, wind=float(rng.uniform(0.2, 1.0)))
-        case 4:
-            return replace(shot, patches=(_patch(rng),))
-        case 5:
-            return replace(shot, flap_rad=float(rng.uniform(0.1, 1.0)) if place.light is Light.FRONT else 0.0)
-        case _:
-            return shot
+    """Nobody there: leaves, insects, rain, wind, sun and shadow, the flap that still swings, or simply nothing."""
+    kind = int(rng.integers(0, 7))
+    if kind == 0:
+        return replace(shot, actors=(_leaf(rng),))
+    if kind == 1:
+        return replace(shot, insects=tuple(_insect(rng) for _ in range(int(rng.integers(1, 4)))))
+    if kind == 2:
+        return replace(shot, patches=(_patch(rng),))
+    return replace(
+        shot,
+        rain=int(rng.integers(15, 110)) if kind == 3 else 0,
+        wind=float(rng.uniform(0.2, 1.0)) if kind == 4 else 0.0,
+        flap_rad=float(rng.uniform(0.1, 1.0)) if kind == 5 and place.light is Light.FRONT else 0.0,
+    )
+
+
+def _leaf(rng: np.random.Generator) -> LeafActor:
+    stance = Stance(float(rng.uniform(20, 260)), float(rng.uniform(60, 225)), float(rng.uniform(7, 24)), speed_px=6.0)
+    return LeafActor(stance, float(rng.uniform(0, 6.3)), int(rng.integers(60, 210)))
 
 
 def _insect(rng: np.random.Generator) -> Insect:
