@@ -28,7 +28,7 @@ from edge.messages import Box, Patch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge.bundle import Bundle, Golden, GoldenOutputs
+    from edge.bundle import Golden, GoldenOutputs
     from edge.config import Config
     from edge.messages import Grey
     from edge.ports import Camera, ChipReader, Clock, Flap, Interpreter, Sensors
@@ -93,6 +93,15 @@ class OpenPins(Protocol):
         """Rest the coil and release everything."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Trial:
+    """A verified model in its runtime, and the golden set that came with it."""
+
+    model_id: str
+    interpreter: Interpreter
+    golden: Golden
+
+
 @dataclass(frozen=True, slots=True)
 class Openers:
     """How the devices and the model are opened; each may raise any ``CatflapError``."""
@@ -100,8 +109,7 @@ class Openers:
     camera: Callable[[], Camera]
     pins: Callable[[], OpenPins]
     chip_reader: Callable[[], ChipReader | None]
-    bundle: Callable[[], Bundle]
-    interpreter: Callable[[Bundle], Interpreter]
+    model: Callable[[], Trial]
 
 
 def real_openers(config: Config, clock: Clock) -> Openers:
@@ -110,9 +118,14 @@ def real_openers(config: Config, clock: Clock) -> Openers:
         camera=lambda: assembly.open_camera(config, clock),
         pins=lambda: open_pins(config.pins, config.lock, clock),
         chip_reader=lambda: SerialChipReader(config.chip) if config.chip.kind == "serial" else None,
-        bundle=lambda: bundle.load(assembly.bundle_directory(config.model.bundle)),
-        interpreter=lambda loaded: open_interpreter(loaded, config.model.runtime, config.model.threads),
+        model=lambda: _open_model(config),
     )
+
+
+def _open_model(config: Config) -> Trial:
+    loaded = bundle.load(assembly.bundle_directory(config.model.bundle))
+    interpreter = open_interpreter(loaded, config.model.runtime, config.model.threads)
+    return Trial(loaded.model_id, interpreter, bundle.golden(loaded))
 
 
 def examine(config: Config, clock: Clock, openers: Openers, places: Places) -> tuple[Finding, ...]:
@@ -210,18 +223,17 @@ def _chip_reader(config: Config, openers: Openers) -> Finding:
 
 
 def _model(openers: Openers) -> Finding:
-    loaded = openers.bundle()
-    interpreter = openers.interpreter(loaded)
-    golden = bundle.golden(loaded)
+    trial = openers.model()
+    golden, runtime = trial.golden, trial.interpreter.runtime
     if not golden.labels or not golden.outputs:
-        return _wrong("model", f"{loaded.model_id} has no golden patches to be tried on", _remedies["model"])
-    told = _of_runtime(golden, interpreter.runtime)
-    off_lsb = max(_off_lsb(interpreter, golden.patches[at], told, at) for at in range(len(golden.labels)))
-    said = f"{loaded.model_id} on {interpreter.runtime}, golden patches off by {off_lsb}"
+        return _wrong("model", f"{trial.model_id} has no golden patches to be tried on", _remedies["model"])
+    told = _of_runtime(golden, runtime)
+    off_lsb = max(_off_lsb(trial.interpreter, golden.patches[at], told, at) for at in range(len(golden.labels)))
+    says = f"{trial.model_id} on {runtime}, golden patches off by {off_lsb}"
     if off_lsb > golden.tolerance_lsb:
         do = "install the runtime that the model card names, or another bundle: this pair gives other answers"
-        return _wrong("model", f"{said}; at most {golden.tolerance_lsb} is allowed", do)
-    return _well("model", said)
+        return _wrong("model", f"{says}; at most {golden.tolerance_lsb} is allowed", do)
+    return _well("model", says)
 
 
 def _of_runtime(golden: Golden, runtime: str) -> GoldenOutputs:
