@@ -71,6 +71,19 @@ def test_no_lease_is_longer_than_configured(pins: Pins, clock: SimClock) -> None
     assert False is pins.flap.powered()
 
 
+def test_a_lease_that_is_no_number_powers_nothing(pins: Pins) -> None:
+    """NaN compares with nothing, and must not be taken for a time that has not come."""
+    pins.flap.apply(FlapCommand(BoltAction.ENERGISE, float("nan")))
+    assert 0.0 == level(pins, 17)
+
+
+def test_a_closed_flap_takes_no_command(pins: Pins) -> None:
+    """A command to a pin that was given back is an error, not a silence."""
+    pins.flap.close()
+    with pytest.raises(HardwareError, match="is closed"):
+        pins.flap.apply(OPEN)
+
+
 def test_closing_leaves_an_input(pins: Pins) -> None:
     """A released bolt pin is an input, for the pull-down at the driver to hold."""
     pins.flap.apply(OPEN)
@@ -106,6 +119,13 @@ def test_the_lamp_is_dimmed_by_pwm(pins: Pins) -> None:
     """A level of 0.4 is a duty cycle of 0.4 on the pin."""
     pins.lamp.set(0.4)
     assert 0.4 == pytest.approx(level(pins, WIRED.lamp))
+
+
+@pytest.mark.parametrize(("wanted", "given"), [(-3.0, 0.0), (7.0, 1.0)])
+def test_a_level_outside_is_brought_inside(pins: Pins, wanted: float, given: float) -> None:
+    """A duty cycle is 0 to 1."""
+    pins.lamp.set(wanted)
+    assert given == level(pins, WIRED.lamp)
 
 
 def test_the_light_follows(pins: Pins) -> None:

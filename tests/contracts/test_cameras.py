@@ -11,6 +11,7 @@ import pytest
 from stand_ins import NS, PATIENCE_S, PiLibrary, StepCapture, clock_at_1000_s
 
 from edge.adapters.picamera import PicameraCamera
+from edge.adapters.sim import open_world, parse_scene
 from edge.adapters.video import RecordedCamera, VideoCamera
 from edge.config import CameraConfig
 from edge.errors import HardwareError
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from edge.messages import Frame
     from edge.ports import Camera
 
-CONFIG = CameraConfig(width_px=160, height_px=120, still_width_px=320, still_height_px=240)
+CONFIG = CameraConfig(width_px=320, height_px=240, still_width_px=640, still_height_px=480)
+
+SIM_LOST_S = 100.0
 
 
 class Rig(Protocol):
@@ -108,9 +111,28 @@ class RecordedRig:
         self.camera.close()
 
 
+@dataclass
+class SimRig:
+    """The simulated camera; the world makes a frame whenever its clock reaches the next one's instant."""
+
+    clock: SimClock
+    camera: Camera
+
+    def push(self) -> None:
+        """Nothing to do."""
+
+    def lose(self) -> None:
+        """Go to where the scene has the camera lost."""
+        self.clock.advance(SIM_LOST_S)
+
+    def close(self) -> None:
+        """Close it."""
+        self.camera.close()
+
+
 def picture(level: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """Return a picture as a source gives it: larger than the grey one."""
-    return np.full((240, 320, 3), level, np.uint8)
+    return np.full((480, 640, 3), level, np.uint8)
 
 
 def pi(tmp_path: Path) -> Rig:
@@ -140,11 +162,22 @@ def folder(tmp_path: Path) -> Rig:
 def film(tmp_path: Path) -> Rig:
     """Open a video file."""
     path = tmp_path / "night.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (320, 240))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10.0, (640, 480))
     for number in range(4):
         writer.write(picture(40 * number))
     writer.release()
     return RecordedRig(RecordedCamera(source(path)))
+
+
+def sim(tmp_path: Path) -> Rig:
+    """Open the camera of a world in which nobody comes and the camera is lost in the end."""
+    scene = parse_scene(
+        {"title": "empty", "duration_s": 1000, "event": [{"what": "camera_lost", "at_s": SIM_LOST_S, "for_s": 500}]},
+        "test",
+        tmp_path,
+    )
+    clock = clock_at_1000_s()
+    return SimRig(clock, open_world(scene, clock).camera())
 
 
 def source(path: Path) -> CameraConfig:
@@ -152,7 +185,7 @@ def source(path: Path) -> CameraConfig:
     return CameraConfig(kind="video", source=str(path), width_px=CONFIG.width_px, height_px=CONFIG.height_px)
 
 
-LIVE = (pi, live)
+LIVE = (pi, live, sim)
 RECORDED = (folder, film)
 every_camera = pytest.mark.parametrize("build", LIVE + RECORDED)
 every_live_camera = pytest.mark.parametrize("build", LIVE)
@@ -175,7 +208,7 @@ def test_a_frame_is_grey_and_as_large_as_configured(build: Callable[[Path], Rig]
     rig = build(tmp_path)
     (frame,) = frames(rig, 1)
     rig.close()
-    assert ((120, 160), np.dtype(np.uint8)) == (frame.grey.shape, frame.grey.dtype)
+    assert ((240, 320), np.dtype(np.uint8)) == (frame.grey.shape, frame.grey.dtype)
 
 
 @every_camera
@@ -197,7 +230,7 @@ def test_the_still_belongs_to_the_last_frame(build: Callable[[Path], Rig], tmp_p
     rig.close()
     assert still is not None
     assert frame.grey.mean() == pytest.approx(still.mean(), abs=2)
-    assert ((240, 320), np.dtype(np.uint8)) == (still.shape[:2], still.dtype)
+    assert ((480, 640), np.dtype(np.uint8)) == (still.shape[:2], still.dtype)
 
 
 @every_camera
