@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from faults import CutFiles, ErrnoFiles, Fate, FaultFiles, PowerCut
@@ -20,6 +21,9 @@ from edge.files import DiskFiles
 from edge.messages import Label, Visit
 from edge.spool import Counts, Dropped, Reason, Spool, Stored
 from edge.worth import Rule, Worth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOMY = SpoolConfig(max_bytes=10**9, min_free_bytes=0)
 CLEAR = scores(Label.CAT_CLEAR, 0.9)
@@ -232,10 +236,18 @@ NEW = {name: a_visit(name) for name in ("new1", "new2")}
 TIGHT = SpoolConfig(max_bytes=3 * SMALL, min_free_bytes=0)  # each new one costs an old one
 
 
-@pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """Return a directory in memory where there is such a place: these tests make thousands of small files."""
+    place = Path("/dev/shm")  # noqa: S108 - a directory of its own is made in it
+    with tempfile.TemporaryDirectory(dir=place if place.is_dir() else None) as directory:
+        yield Path(directory)
+
+
+@pytest.fixture
+def full(memory: Path) -> Path:
     """Return a spool that is full, with one drop counted."""
-    directory = tmp_path_factory.mktemp("full") / "spool"
+    directory = memory / "full"
     spool = Spool(directory, TIGHT, FaultFiles(directory))
     for visit in (a_visit("first"), *OLD.values()):
         spool.put(visit, USEFUL)
@@ -277,13 +289,13 @@ def check_whole(directory: Path, spool: Spool) -> None:
 
 
 @pytest.mark.parametrize("fate", Fate)
-def test_the_power_may_go_at_any_call(fate: Fate, full: Path, tmp_path: Path) -> None:
+def test_the_power_may_go_at_any_call(fate: Fate, full: Path, memory: Path) -> None:
     """After a cut every record that was reported stored is there whole or counted as dropped, and putting works."""
     cuts = 0
     night = Night([], cut=True)
     while night.cut:
         cuts += 1
-        directory = tmp_path / f"{cuts}" / "spool"
+        directory = memory / f"{cuts}" / "spool"
         shutil.copytree(full, directory)
         night = two_puts(directory, CutFiles(directory, cuts, fate))
         spool = Spool(directory, TIGHT, FaultFiles(directory))
@@ -298,9 +310,9 @@ def test_the_power_may_go_at_any_call(fate: Fate, full: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("fate", Fate)
-def test_the_power_may_go_during_the_recovery(fate: Fate, full: Path, tmp_path: Path) -> None:
+def test_the_power_may_go_during_the_recovery(fate: Fate, full: Path, memory: Path) -> None:
     """A cut while the traces of a cut are cleared away loses and double-counts nothing either."""
-    torn = tmp_path / "torn"
+    torn = memory / "torn"
     shutil.copytree(full, torn)
     (torn / ".incoming" / "half").mkdir()
     (torn / ".incoming" / "half" / "visit.json").write_text("{")
@@ -309,7 +321,7 @@ def test_the_power_may_go_during_the_recovery(fate: Fate, full: Path, tmp_path: 
     cuts, cut = 0, True
     while cut:
         cuts += 1
-        directory = tmp_path / f"{cuts}"
+        directory = memory / f"{cuts}"
         shutil.copytree(torn, directory)
         try:
             Spool(directory, TIGHT, CutFiles(directory, cuts, fate))
@@ -331,12 +343,12 @@ def test_the_power_may_go_during_the_recovery(fate: Fate, full: Path, tmp_path: 
         (errno.EIO, Reason.IO_ERROR, True),
     ],
 )
-def test_the_disk_may_fail_at_any_call(number: int, reason: Reason, lasting: bool, full: Path, tmp_path: Path) -> None:
+def test_the_disk_may_fail_at_any_call(number: int, reason: Reason, lasting: bool, full: Path, memory: Path) -> None:
     """A call that fails, once or for good, is a reason and a count, never an exception; then the spool goes on."""
     failures, reached = 0, True
     while reached:
         failures += 1
-        directory = tmp_path / f"{failures}" / "spool"
+        directory = memory / f"{failures}" / "spool"
         shutil.copytree(full, directory)
         files = ErrnoFiles(directory, failures, number, lasting=lasting, reads_too=number == errno.EIO)
         spool = Spool(directory, TIGHT, files)

@@ -38,7 +38,7 @@ VISIT_IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", fullmatch=True)
 BOXES = st.builds(Box)
 SCORES = st.builds(
     Scores,
-    probabilities=st.tuples(*[FINITE] * len(LABELS)),
+    probabilities=st.tuples(*[st.floats(0.0, 1.0)] * len(LABELS)),
     embedding=st.lists(FINITE, max_size=4).map(tuple),
 )
 RULES = st.builds(

@@ -1,0 +1,274 @@
+"""The journal: one row per visit, and a disk that refuses is waited for, never raised to the loop."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from visits_made import scores, visit_of
+
+from edge.canonical import summary
+from edge.config import LockConfig
+from edge.errors import HardwareError
+from edge.journal import MAX_WAITING, EventRow, Journal, VisitRow
+from edge.messages import ChipRead, Label, VerdictKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+NOW = datetime(2026, 3, 1, 4, 5, 6, tzinfo=UTC)
+LOCK = LockConfig(heat_budget_s=40.0, duty=0.2)
+VISIT = replace(
+    visit_of(scores(Label.CAT_CLEAR, 0.9)), chips=(ChipRead("276098106543210", 5),), owner_label=Label.CAT_CLEAR
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where the journal goes."""
+    return tmp_path / "journal.sqlite"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    """Return a new journal."""
+    opened = Journal.open(path)
+    yield opened
+    opened.close()
+
+
+def pragma(journal: Journal, text: str) -> int | str | None:
+    """Ask or tell the journal's own connection."""
+    assert journal._connection is not None
+    row = journal._connection.execute(f"PRAGMA {text}").fetchone()
+    return None if row is None else row[0]
+
+
+def kinds(journal: Journal) -> list[str]:
+    """Return the kinds of the events, oldest first."""
+    return [event.kind for event in reversed(journal.events(10_000))]
+
+
+def test_a_visit_is_one_row_with_the_canonical_line(journal: Journal) -> None:
+    """A visit's row holds exactly the canonical fields and what only the journal has."""
+    journal.add_visit(VISIT, "random", "stored")
+    expected = VisitRow(
+        line=summary(VISIT, "random", "stored"),
+        started=VISIT.started,
+        duration_s=VISIT.duration_s,
+        chips=("276098106543210",),
+        clean_llr=0.0,
+        prey_llr=0.0,
+        owner_label=Label.CAT_CLEAR,
+    )
+    assert (expected,) == journal.visits(5)
+
+
+def test_a_visit_without_evidence_is_a_row_too(journal: Journal) -> None:
+    """What a blind visit lacks is empty in its row."""
+    blind = visit_of(None, kind=VerdictKind.BLIND)
+    journal.add_visit(blind, None, "not_chosen")
+    (row,) = journal.visits(1)
+    assert (summary(blind, None, "not_chosen"), None) == (row.line, row.owner_label)
+
+
+def test_a_visit_written_twice_is_one_row(journal: Journal) -> None:
+    """The same visit again replaces its row, so that a write may be repeated."""
+    journal.add_visit(VISIT, None, "not_chosen")
+    journal.add_visit(VISIT, "random", "stored")
+    assert ["stored"] == [row.line.spool for row in journal.visits(5)]
+
+
+def test_the_newest_visits_come_first(journal: Journal) -> None:
+    """Asked for a number of visits, the journal gives the ones written last, the last of all first."""
+    for name in ("a", "b", "c"):
+        journal.add_visit(replace(VISIT, visit_id=name), None, "not_chosen")
+    assert ["c", "b"] == [row.line.visit for row in journal.visits(2)]
+
+
+def test_what_was_written_outlives_the_process(path: Path) -> None:
+    """Rows are durable when the call returns: WAL, and a full sync for every commit."""
+    first = Journal.open(path)
+    assert ("wal", 2) == (pragma(first, "journal_mode"), pragma(first, "synchronous"))
+    first.add_event(NOW, "started", "by hand", 17)
+    second = Journal.open(path)  # the first is still open, as after a crash
+    assert (EventRow(NOW, 17, "started", "by hand"),) == second.events(5)
+    assert second.recovered is None
+    first.close()
+    second.close()
+
+
+def test_settings_are_noted_when_they_change(journal: Journal) -> None:
+    """The history of the settings gets a row only when the hash differs from the last one."""
+    for number, name in enumerate(("aa", "aa", "bb", "aa")):
+        journal.note_settings(NOW + timedelta(hours=number), name, "{}")
+    rows = journal._rows("SELECT config FROM settings ORDER BY rowid LIMIT ?", 9)
+    assert ["aa", "bb", "aa"] == [row["config"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("away", "left_s"),
+    [
+        (timedelta(0), 30.0),
+        (timedelta(seconds=40), 20.0),  # a quarter of a second per second, at a duty of 0.2
+        (timedelta(days=1), 0.0),
+        (timedelta(days=-1), 30.0),
+    ],
+)
+def test_heat_cools_by_wall_time_unless_the_clock_went_back(journal: Journal, away: timedelta, left_s: float) -> None:
+    """Saved heat has cooled for as long as the clock says, and not at all if the clock went back."""
+    journal.save_heat(NOW, 12.0)
+    journal.save_heat(NOW, 30.0)
+    assert left_s == pytest.approx(journal.load_heat(NOW + away, LOCK))
+
+
+def test_a_new_journal_knows_of_no_heat(journal: Journal) -> None:
+    """Before anything was saved the coil is cold."""
+    assert 0.0 == journal.load_heat(NOW, LOCK)
+
+
+def test_a_full_disk_makes_rows_wait(journal: Journal) -> None:
+    """Rows that a full disk refuses wait, in order, and go with the first write that succeeds."""
+    pragma(journal, f"max_page_count = {pragma(journal, 'page_count')}")
+    big = "x" * 5000
+    for name in ("a", "b", "c"):
+        journal.add_event(NOW, name, big)
+    assert (3, "database or disk is full") == (journal.waiting, journal.failure)
+    pragma(journal, "max_page_count = 100000")
+    journal.add_event(NOW, "d", "small")
+    assert (0, 0, None) == (journal.waiting, journal.lost, journal.failure)
+    assert ["a", "b", "c", "d"] == kinds(journal)
+
+
+def test_a_read_only_disk_makes_rows_wait(journal: Journal) -> None:
+    """Rows that a read-only database refuses wait, of the heat only the last."""
+    pragma(journal, "query_only = ON")
+    journal.add_visit(VISIT, None, "not_chosen")
+    for heat_s in (1.0, 2.0, 3.0):
+        journal.save_heat(NOW, heat_s)
+    assert 2 == journal.waiting
+    pragma(journal, "query_only = OFF")
+    journal.note_settings(NOW, "aa", "{}")
+    assert (0, 3.0, 1) == (journal.waiting, journal.load_heat(NOW, LOCK), len(journal.visits(5)))
+
+
+def test_another_writer_makes_rows_wait(journal: Journal, path: Path) -> None:
+    """A row is not waited for longer than a moment when another process holds the journal."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    journal.add_event(NOW, "a", "")
+    assert (1, "database is locked") == (journal.waiting, journal.failure)
+    other.execute("ROLLBACK")
+    other.close()
+    journal.close()
+    assert ["a"] == kinds(Journal.open(path))
+
+
+def test_what_waits_is_bounded(journal: Journal) -> None:
+    """Of more rows than may wait the oldest are given up and counted."""
+    pragma(journal, "query_only = ON")
+    for number in range(MAX_WAITING + 7):
+        journal.add_event(NOW, str(number), "")
+    assert (MAX_WAITING, 7) == (journal.waiting, journal.lost)
+    pragma(journal, "query_only = OFF")
+    journal.close()
+
+
+def test_a_place_that_is_not_there_yet_is_asked_again(tmp_path: Path) -> None:
+    """A journal that cannot be opened keeps rows in memory until its place can be written."""
+    journal = Journal.open(tmp_path / "not" / "yet.sqlite")
+    journal.add_event(NOW, "a", "")
+    assert (1, "unable to open database file") == (journal.waiting, journal.failure)
+    with pytest.raises(HardwareError, match="unable to open"):
+        journal.events(1)
+    assert LOCK.heat_budget_s == journal.load_heat(NOW, LOCK)
+    (tmp_path / "not").mkdir()
+    journal.add_event(NOW, "b", "")
+    assert (["a", "b"], None) == (kinds(journal), journal.recovered)
+    journal.close()
+
+
+def somebody_elses(path: Path) -> None:
+    """Put another program's database where the journal goes."""
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE recipes (name TEXT)")
+    other.close()
+
+
+def newer(path: Path) -> None:
+    """Put a journal of a later version there."""
+    Journal.open(path).close()
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA user_version = 9")
+    other.close()
+
+
+def damaged(path: Path) -> None:
+    """Put a journal there of which a page in the middle is overwritten."""
+    whole = Journal.open(path)
+    for number in range(20):
+        whole.add_event(NOW, str(number), "x" * 1000)
+    whole.close()
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xaa" * 8192)
+
+
+def cut_off(path: Path) -> None:
+    """Put the first half of a journal there."""
+    damaged(path)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 8192 * 4096)
+
+
+def no_database(path: Path) -> None:
+    """Put a text there."""
+    path.write_text("Dear diary, today the cat brought a mouse. " * 100)
+
+
+@pytest.mark.parametrize("spoil", [somebody_elses, newer, damaged, cut_off, no_database])
+def test_what_is_no_sound_journal_is_moved_aside(spoil: Callable[[Path], None], path: Path) -> None:
+    """A foreign or damaged file is kept under another name, a new journal begun, and both are said in an event."""
+    spoil(path)
+    content = path.read_bytes()
+    journal = Journal.open(path)
+    assert journal.recovered is not None
+    assert "journal.broken-1.sqlite" in journal.recovered
+    journal.add_visit(VISIT, None, "not_chosen")
+    assert (EventRow(VISIT.started, None, "journal_recovered", journal.recovered),) == journal.events(5)
+    assert 1 == len(journal.visits(5))
+    assert LOCK.heat_budget_s == journal.load_heat(NOW, LOCK)
+    assert content == path.with_name("journal.broken-1.sqlite").read_bytes()
+    journal.close()
+
+
+def test_a_second_broken_journal_does_not_replace_the_first(path: Path) -> None:
+    """Each journal that is moved aside gets a name of its own."""
+    for _ in range(2):
+        no_database(path)
+        Journal.open(path).close()
+    assert ["journal.broken-1.sqlite", "journal.broken-2.sqlite", "journal.sqlite"] == sorted(
+        entry.name for entry in path.parent.iterdir()
+    )
+
+
+def test_a_journal_that_breaks_while_it_is_open_is_replaced(path: Path) -> None:
+    """A database found malformed at a write is moved aside, and the row goes into the new one."""
+    damaged(path)
+    path.rename(path.with_name("spoilt"))
+    journal = Journal.open(path)
+    journal.close()
+    journal = Journal.open(path)
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xaa" * (path.stat().st_size - 4096))
+    pragma(journal, "shrink_memory")  # forget the pages that were read
+    journal.add_event(NOW, "a", "")
+    journal.add_event(NOW, "b", "")
+    assert journal.recovered is not None
+    assert ["a", "journal_recovered", "b"] == kinds(journal)
+    journal.close()
