@@ -492,8 +492,8 @@ def _snout(pen: Pen, head: Place, nose: tuple[float, float], eye: tuple[float, f
 
 
 def _hedgehog(pen: Pen, at: Place, posture: Posture, shift: int) -> None:
-    """``at`` in shoulder heights of a cat would be too big: its own unit is its back's height."""
-    unit, spine = at.unit_px, 95 + shift
+    """A dome of spines with a pointed face; its unit is the height of its back."""
+    unit, spine = at.unit_px, 128 + shift
     pen.clear(spine)
     for x, phase in ((-0.5, 0.0), (0.5, 0.5)):
         step = 0.08 * np.sin(2 * np.pi * (posture.stride + phase))
@@ -547,7 +547,7 @@ SHOULDER: dict[Species, float] = {
     Species.DOG: 1.2,
     Species.RACCOON: 1.0,
     Species.RAT: 0.36,
-    Species.HEDGEHOG: 0.48,
+    Species.HEDGEHOG: 0.52,
     Species.BIRD: 0.42,
 }
 """The unit of each species as a multiple of a cat's shoulder height."""

@@ -29,7 +29,7 @@ class Light(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lighting:
-    """How bright it is. ``lamp`` 0..1 is the infra-red lamp, ``ambient`` any other light, ``gain`` the camera's."""
+    """How bright it is. ``lamp`` 0..1 is the infra-red lamp, ``ambient`` any other light, ``gain`` the camera's own."""
 
     lamp: float = 1.0
     ambient: float = 0.03
@@ -53,18 +53,18 @@ class Backdrop:
     flap: tuple[int, int, int, int]
 
     def lit(self, lighting: Lighting) -> Grey:
-        """Return the empty picture under a lighting, uint8."""
+        """Return the empty picture under a lighting, uint8, before the camera's gain."""
         return _clip(self.surface * self._strength(lighting))
 
     def light_map(self, lighting: Lighting) -> Grey:
         """Return what the light does to whoever stands there, uint8, ``UNIT_LIGHT`` meaning unchanged."""
         if self.light is Light.BACK:
-            level = UNIT_LIGHT * (0.05 * lighting.lamp + 0.6 * lighting.ambient) * lighting.gain
+            level = UNIT_LIGHT * (0.05 * lighting.lamp + 0.6 * lighting.ambient)
             return np.full(self.surface.shape, min(int(level) + 2, 255), np.uint8)
         return _clip(UNIT_LIGHT * self._strength(lighting))
 
     def _strength(self, lighting: Lighting) -> Field:
-        strength = (self.lamp_map * lighting.lamp + lighting.ambient) * lighting.gain
+        strength = self.lamp_map * lighting.lamp + lighting.ambient
         return np.asarray(strength, np.float32)
 
 

@@ -222,7 +222,7 @@ class Renderer:
         self._prepare(shot)
         plain = not (shot.actors or shot.insects or shot.rain or shot.wind or shot.patches)
         if plain and shot.lens == Lens():
-            return Picture(with_noise(self._empty, shot), ())
+            return Picture(with_noise(_amplified(self._empty, shot.lighting.gain), shot), ())
         picture = self._empty.copy()
         if shot.wind:
             _wave_grass(picture, self.backdrop, shot)
@@ -230,7 +230,7 @@ class Renderer:
         for patch in shot.patches:
             _shine(picture, patch)
         _weather(picture, shot)
-        picture, moved = _through_lens(picture, shot.lens)
+        picture, moved = _through_lens(_amplified(picture, shot.lighting.gain), shot.lens)
         if moved is not None:
             subjects = tuple(Subject(one.label, _moved(one.box, moved)) for one in subjects)
         return Picture(with_noise(picture, shot), subjects)
@@ -329,7 +329,7 @@ def _wave_grass(picture: Grey, backdrop: Backdrop, shot: Shot) -> None:
         height = float(rng.uniform(14, 46))
         bend = shot.wind * 16 * float(np.sin(shot.noise * 0.55 + index * 0.4)) + float(rng.uniform(-6, 6))
         line = np.array([(x, HEIGHT_PX), (x + bend * 0.3, HEIGHT_PX - height * 0.6), (x + bend, HEIGHT_PX - height)])
-        shade = int(rng.uniform(70, 150) * shot.lighting.lamp * shot.lighting.gain) + 8
+        shade = int(rng.uniform(70, 150) * shot.lighting.lamp) + 8
         cv2.polylines(picture, [(line * 16).astype(np.int32)], False, ink(min(shade, 255)), 2, cv2.LINE_AA, 4)
 
 
@@ -340,7 +340,7 @@ def _weather(picture: Grey, shot: Shot) -> None:
         length = rng.uniform(8, 34, shot.rain)
         streaks = np.zeros_like(picture)
         ends = np.stack((np.column_stack((x, y)), np.column_stack((x + length * 0.12, y + length))), axis=1)
-        shade = min(int(70 * shot.lighting.lamp * shot.lighting.gain) + 6, 255)
+        shade = min(int(70 * shot.lighting.lamp) + 6, 255)
         cv2.polylines(streaks, list((ends * 16).astype(np.int32)), False, ink(shade), 1, cv2.LINE_AA, 4)
         cv2.add(picture, streaks, picture)
     for insect in shot.insects:
@@ -350,10 +350,14 @@ def _weather(picture: Grey, shot: Shot) -> None:
 def _fly(picture: Grey, insect: Insect, lighting: Lighting) -> None:
     streak = np.zeros_like(picture)
     line = np.array([(insect.x0_px, insect.y0_px), (insect.x1_px, insect.y1_px)])
-    shade = min(int(235 * lighting.lamp * lighting.gain), 255)
+    shade = min(int(235 * lighting.lamp), 255)
     width = max(1, round(insect.width_px))
     cv2.polylines(streak, [(line * 16).astype(np.int32)], False, ink(shade), width, cv2.LINE_AA, 4)
     cv2.add(picture, cv2.blur(streak, (width | 1, width | 1)), picture)
+
+
+def _amplified(picture: Grey, gain: float) -> Grey:
+    return picture if gain == 1.0 else _u8(cv2.convertScaleAbs(picture, alpha=gain))
 
 
 def _through_lens(picture: Grey, lens: Lens) -> tuple[Grey, Points | None]:
