@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge.ports import Clock
 
 
 class SystemClock:
@@ -29,12 +33,19 @@ class SimClock:
     move, so that the time a frame takes to draw is part of the wait and not added to it.
     """
 
-    def __init__(self, start_wall: datetime, speed: float | None = None) -> None:
-        """Start at a wall time in UTC and at zero; ``speed`` None: as fast as the machine can."""
+    def __init__(self, start_wall: datetime, speed: float | None = None, real: Clock | None = None) -> None:
+        """Start at a wall time in UTC and at zero.
+
+        Args:
+            start_wall: the wall time to begin with.
+            speed: simulated seconds per real second; None: as fast as the machine can.
+            real: the clock to keep pace with; None: the machine's.
+        """
         self._wall = start_wall.astimezone(UTC)
         self._now_ns = 0
         self._speed = speed
-        self._real_start_s: float | None = None
+        self._real = real or SystemClock()
+        self._real_start_ns: int | None = None
 
     def monotonic_ns(self) -> int:
         """Return the nanoseconds since the clock was made."""
@@ -52,18 +63,14 @@ class SimClock:
         """Let ``seconds`` (not negative) pass."""
         if seconds < 0:
             raise ValueError(f"time does not run backwards: {seconds} s")
-        if self._speed is not None and self._real_start_s is None:
-            self._real_start_s = time.monotonic() - self._now_ns / 1e9 / self._speed
+        if self._real_start_ns is None:
+            self._real_start_ns = self._real.monotonic_ns()
         self._now_ns += round(seconds * 1e9)
-        self._keep_pace()
+        if self._speed is not None:
+            ahead_ns = self._real_start_ns + self._now_ns / self._speed - self._real.monotonic_ns()
+            if ahead_ns > 0:
+                self._real.wait(ahead_ns / 1e9)
 
     def step_wall(self, seconds: float) -> None:
         """Set the wall time forward, or back, as NTP or a person does; monotonic time knows nothing of it."""
         self._wall += timedelta(seconds=seconds)
-
-    def _keep_pace(self) -> None:
-        if self._speed is None or self._real_start_s is None:
-            return
-        ahead_s = self._real_start_s + self._now_ns / 1e9 / self._speed - time.monotonic()
-        if ahead_s > 0:
-            time.sleep(ahead_s)

@@ -498,7 +498,7 @@ def _hedgehog(pen: Pen, at: Place, posture: Posture, shift: int) -> None:
     for x, phase in ((-0.5, 0.0), (0.5, 0.5)):
         step = 0.08 * np.sin(2 * np.pi * (posture.stride + phase))
         pen.fill(at(limb(((x, -0.2), (x + step, -0.04)), (0.16, 0.14))), 70)
-    pen.fill(at(blob((0.5, -0.55), (0.9, -0.42), (1.3, -0.18), (1.28, -0.08), (0.8, -0.06), (0.4, -0.1))), 150 + shift)
+    pen.fill(at(blob((0.5, -0.55), (0.9, -0.42), (1.3, -0.18), (1.28, -0.08), (0.8, -0.06), (0.4, -0.1))), 175 + shift)
     angle = np.linspace(-0.15, np.pi + 0.1, 27)
     radius = np.where(np.arange(27) % 2, 1.0, 0.86)
     dome = np.column_stack((-0.1 + 0.95 * radius * np.cos(angle), -0.12 - 0.9 * radius * np.sin(angle)))

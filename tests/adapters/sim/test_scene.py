@@ -1,0 +1,113 @@
+"""Scenes: read by an owner, refused in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.adapters.sim import load_scene, parse_scene, shipped_scene
+from edge.adapters.sim.scene import Act, Step
+from edge.errors import ConfigError
+from edge.messages import VerdictKind
+
+SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
+
+
+def _complaint(table: dict[str, Any]) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse_scene(table, "s.toml", Path())
+    return str(caught.value)
+
+
+def test_an_unknown_key_names_file_key_and_neighbour() -> None:
+    """A misspelt key is refused with the key that was probably meant."""
+    complaint = _complaint({"actor": [{"kind": "cat", "arives_s": 2}]})
+    assert complaint.startswith("s.toml: actor[0].arives_s: no such key; did you mean actor[0].arrives_s?")
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ({"seed": "three"}, "s.toml: seed: 'three' is not a whole number from 0 to 2147483647"),
+        ({"duration_s": 0}, "s.toml: duration_s: 0 is not a number from 1 to 86400"),
+        ({"light": "above"}, "s.toml: light: 'above' is not one of front, back"),
+        ({"actor": {"kind": "cat"}}, "s.toml: actor: must be a list of tables, each headed [[actor]]"),
+        ({"config": 3}, "s.toml: config: must be a table, headed [config]"),
+        ({"actor": [{"chip": "12"}]}, "s.toml: actor[0].chip: '12' is not 15 digits"),
+        ({"actor": [{"follows": "Otto"}]}, "s.toml: actor[0].follows: 'Otto' is nobody's name in this scene"),
+        ({"actor": [{"kind": "photos", "folder": "no"}]}, "s.toml: actor[0].folder: 'no' is no folder of photographs"),
+        ({"expect": {"visits": 2}}, "s.toml: expect.visits: 2 is not a whole number from 0 to 0"),
+        ({"expect": {"inside": "Mimi"}}, "s.toml: expect.inside: 'Mimi' is not a list of texts in quotes"),
+    ],
+)
+def test_a_bad_value_names_file_key_and_what_is_allowed(table: dict[str, Any], says: str) -> None:
+    """Every value that is not allowed is one line with file, key and bounds."""
+    assert says == _complaint(table)
+
+
+@pytest.mark.parametrize(
+    ("table", "starts"),
+    [
+        ({"actor": [{"kind": "ct"}]}, "s.toml: actor[0].kind: 'ct' is not one of cat, "),
+        ({"actor": [{"behaviour": ["look two"]}]}, "s.toml: actor[0].behaviour: 'look two' is not one of approach, "),
+        ({"event": [{"at_s": 3}]}, "s.toml: event[0].what: must be one of lamp_fails, "),
+        ({"event": [{"what": "snow"}]}, "s.toml: event[0].what: 'snow' is not one of lamp_fails, "),
+        ({"expect": {"visit": [{"verdict": "open"}]}}, "s.toml: expect.visit[0].verdict: 'open' is not one of admit, "),
+    ],
+)
+def test_a_bad_word_names_the_words_that_are_known(table: dict[str, Any], starts: str) -> None:
+    """A word that is not known is answered with those that are."""
+    assert starts == _complaint(table)[: len(starts)]
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
+    """A broken scene file is a ConfigError that names it, not a traceback of the parser."""
+    path = tmp_path / "broken.toml"
+    path.write_text("title = ")
+    with pytest.raises(ConfigError, match=r"broken\.toml: is not TOML"):
+        load_scene(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A scene that is not there is said in one line."""
+    with pytest.raises(ConfigError, match=r"none\.toml: cannot be read"):
+        load_scene(tmp_path / "none.toml")
+
+
+def test_a_shipped_scene_is_found_by_its_name() -> None:
+    """The demonstration's night ships with the flap; another name lists what ships."""
+    assert load_scene(shipped_scene("night")).duration_s > 200
+    with pytest.raises(ConfigError, match=r"no such scene .shipped: .*night"):
+        shipped_scene("dinner")
+
+
+def test_behaviour_reads_as_words_with_seconds() -> None:
+    """``look 2.5`` is two and a half seconds of looking; without a number it is one second."""
+    scene = parse_scene({"actor": [{"behaviour": ["approach", "look 2.5"]}]}, "s.toml", Path())
+    assert (Step(Act.APPROACH, 1.0), Step(Act.LOOK, 2.5)) == scene.actors[0].behaviour
+
+
+def test_expectations_take_one_verdict_or_several() -> None:
+    """Where two verdicts are right, a scene may allow both; openings may be a number or least and most."""
+    table = {"visit": [{"verdict": "admit", "resident": "Mimi"}, {"verdict": ["unsure", "blind"]}], "bolt_openings": 1}
+    expect = parse_scene({"expect": table}, "s.toml", Path()).expect
+    assert expect.visits is not None
+    assert [(VerdictKind.ADMIT,), (VerdictKind.UNSURE, VerdictKind.BLIND)] == [v.verdicts for v in expect.visits]
+    assert (1, 1) == expect.bolt_openings
+    assert expect.inside is None
+
+
+def test_no_visits_can_be_expected() -> None:
+    """``visits = 0`` expects that nobody was noticed, which is not the same as expecting nothing."""
+    assert () == parse_scene({"expect": {"visits": 0}}, "s.toml", Path()).expect.visits
+    assert parse_scene({}, "s.toml", Path()).expect.visits is None
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_every_scenario_can_be_read_and_expects_something(path: Path) -> None:
+    """A scenario without an expectation tests nothing."""
+    expect = load_scene(path).expect
+    assert expect.bolt_openings is not None
+    assert expect.inside is not None
