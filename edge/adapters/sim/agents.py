@@ -9,7 +9,8 @@ import numpy as np
 
 from edge.adapters.sim.animals import SHOULDER, Head, Posture, Species
 from edge.adapters.sim.coats import Coat
-from edge.adapters.sim.prey import Carries
+from edge.adapters.sim.people import Part
+from edge.adapters.sim.prey import HARMLESS, Carries
 from edge.adapters.sim.render import Actor, AnimalActor, CatActor, Insect, LeafActor, PersonActor, Stance
 from edge.adapters.sim.scene import Act, ActorPlan
 
@@ -32,6 +33,7 @@ _REACH: dict[str, float] = {
 
 _PACE = 1.15  # units a second
 _STRIDE = 1.05  # units a step
+_CARRIED = 0.22  # units that prey sticks out before the nose
 _CHIP_RANGE = 0.8  # units before the wall
 _WARM = frozenset({"cat", "person", *Species})
 
@@ -80,7 +82,7 @@ class Agent:
         self._number = zlib.crc32(plan.name.encode())
         self._phase = float(np.random.default_rng((seed, self._number)).uniform(0, 6.28))
         size = SHOULDER[Species(plan.kind)] if plan.kind in tuple(Species) else 1.0
-        ceiling = 125.0 if plan.kind == "person" else 1000.0
+        ceiling = 118.0 if plan.kind == "person" else 1000.0
         self.unit_px = min(site.backdrop.unit_px, ceiling) * size
         self._reach_px = _REACH.get(plan.kind, 0.5) * self.unit_px
         self.x_px = self._out_of_sight
@@ -141,7 +143,9 @@ class Agent:
             return None
         if self.plan.kind == "leaf":
             return self._leaf()
-        stance = Stance(self.x_px, self._y_px, self.unit_px, self._mirrored, self._speed_px)
+        # A hand is drawn back as it came; it does not turn round.
+        mirrored = self._mirrored and (self.plan.kind != "person" or self.plan.part is Part.LEGS)
+        stance = Stance(self.x_px, self._y_px, self.unit_px, mirrored, self._speed_px)
         if self.plan.kind == "person":
             return PersonActor(stance, self.plan.part, self._stride * 0.6, 60 + self._number % 90)
         posture = self._posture()
@@ -237,7 +241,8 @@ class Agent:
 
     @property
     def _at_flap_px(self) -> float:
-        return self._site.backdrop.wall_px - 14 - self._reach_px
+        carried_px = 0.0 if self._carries in HARMLESS else _CARRIED * self.unit_px
+        return self._site.backdrop.wall_px - 14 - self._reach_px - carried_px
 
     def _approach(self, seconds: float) -> Iterator[bool]:
         del seconds

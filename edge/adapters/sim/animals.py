@@ -543,9 +543,9 @@ _ANIMALS: dict[Species, Callable[[Pen, Place, Posture, int], None]] = {
 }
 
 SHOULDER: dict[Species, float] = {
-    Species.FOX: 1.12,
-    Species.DOG: 1.2,
-    Species.RACCOON: 1.0,
+    Species.FOX: 0.98,
+    Species.DOG: 0.92,
+    Species.RACCOON: 0.92,
     Species.RAT: 0.36,
     Species.HEDGEHOG: 0.52,
     Species.BIRD: 0.42,

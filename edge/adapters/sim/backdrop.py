@@ -97,7 +97,7 @@ def _front(rng: np.random.Generator) -> Backdrop:
     flap = (wall + 7, ground - 118, WIDTH_PX - wall - 12, 108)
     _build_wall(rng, surface, wall, flap)
     lamp = _falloff(float(rng.uniform(150, 240)), float(rng.uniform(70, 150)), float(rng.uniform(150, 230)))
-    return Backdrop(Light.FRONT, surface.astype(np.float32), lamp, wall, ground, float(rng.uniform(98, 112)), flap)
+    return Backdrop(Light.FRONT, surface.astype(np.float32), lamp, wall, ground, float(rng.uniform(116, 130)), flap)
 
 
 def _lay_ground(rng: np.random.Generator, surface: Field, horizon: int) -> None:

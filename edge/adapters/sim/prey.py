@@ -24,12 +24,14 @@ class Carries(StrEnum):
     LEAF = "leaf"
 
 
+_PREY_SIZE = 1.2  # of the cat's head: as long as a head or a little longer
+
 HARMLESS = frozenset({Carries.NOTHING, Carries.BELL, Carries.LEAF})
 
 
 def draw_prey(pen: Pen, mouth: Place, what: Carries, sway_rad: float) -> None:
     """Hang prey on the mouth; ``mouth`` has its origin between the jaws and the head's radius as its unit."""
-    _PREY[what](pen, mouth.within(0, 0, 1.0, sway_rad))
+    _PREY[what](pen, mouth.within(0, 0, _PREY_SIZE, sway_rad))
 
 
 def _rodent(shade: float, length: float, tail: float) -> Callable[[Pen, Place], None]:

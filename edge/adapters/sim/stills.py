@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from edge.messages import Grey
 
-STILLS_PER_NIGHT = 24
+STILLS_PER_NIGHT = 12
 INDIVIDUALS = 70
 _BACK_SHARE = 0.3
 _WHOLE = Box(0, 0, WIDTH_PX, HEIGHT_PX)
@@ -159,7 +159,14 @@ def _carried(wanted: Label, rng: np.random.Generator) -> Carries:
 
 def _nose_seen(posture: Posture, place: Backdrop, rng: np.random.Generator) -> tuple[Posture, float]:
     towards = place.light is Light.FRONT and rng.random() < 0.22
-    return replace(posture, head=Head.TOWARDS if towards else Head.PROFILE), float(rng.uniform(70, place.wall_px - 12))
+    return replace(posture, head=Head.TOWARDS if towards else Head.PROFILE), float(
+        rng.uniform(70, _furthest(posture, place))
+    )
+
+
+def _furthest(posture: Posture, place: Backdrop) -> float:
+    """Return how far right the nose may be: what it carries must not be behind the wall."""
+    return place.wall_px - 12 - (0.0 if posture.carries in HARMLESS else 0.22 * place.unit_px)
 
 
 def _nose_hidden(posture: Posture, place: Backdrop, rng: np.random.Generator) -> tuple[Posture, float]:
@@ -198,7 +205,7 @@ def _animal(place: Backdrop, stride: float, rng: np.random.Generator) -> AnimalA
 
 def _person(place: Backdrop, stride: float, rng: np.random.Generator) -> PersonActor:
     part = Part(rng.choice(list(Part), p=(0.5, 0.3, 0.2)))
-    unit = min(place.unit_px, 125.0) * float(rng.uniform(0.8, 1.25))
+    unit = min(place.unit_px, 118.0) * float(rng.uniform(0.8, 1.25))
     stance = Stance(
         float(rng.uniform(60, 220)), place.ground_px + float(rng.normal(0, 6)), unit, bool(rng.random() < 0.3), 3.0
     )
