@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
+
 from edge import bundle as bundles
 from edge.adapters.gpio import open_pins
 from edge.adapters.picamera import PicameraCamera
@@ -181,6 +183,7 @@ def pipeline(
     Raises:
         HardwareError: the camera cannot be opened.
     """
+    cv2.setNumThreads(1)  # the loop has no threads but the camera's own; on pictures this small more cost time
     devices.lamp.set(config.pins.lamp_level)
     parts = Parts(
         clock=host.clock,

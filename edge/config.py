@@ -54,7 +54,7 @@ class CameraConfig:
     width_px: int = _number(320, 160, 640, "width of the small grey picture")
     height_px: int = _number(240, 120, 480, "height of the small grey picture")
     still_width_px: int = _number(1280, 160, 4608, "width of the large picture kept for people")
-    still_height_px: int = _number(720, 120, 2592, "height of the large picture kept for people")
+    still_height_px: int = _number(960, 120, 2592, "height of the large picture kept for people")
     fps: float = _number(10.0, 1.0, 30.0, "frames per second that are looked at")
     hang_s: float = _number(2.0, 0.5, 10.0, "no frame for this long: the camera is taken as lost and reopened")
 

@@ -48,6 +48,11 @@ def crop_box(box: Box, picture_width_px: int, picture_height_px: int, recipe: Re
     return Box(min(max(x, 0), picture_width_px - width), min(max(y, 0), picture_height_px - height), width, height)
 
 
+def whole(grey: Grey) -> Box:
+    """Return the box that is the whole picture."""
+    return Box(0, 0, grey.shape[1], grey.shape[0])
+
+
 def extract(grey: Grey, box: Box, recipe: Recipe) -> Patch:
     """Cut, resize and normalise.
 
@@ -61,11 +66,20 @@ def extract(grey: Grey, box: Box, recipe: Recipe) -> Patch:
     """
     crop = crop_box(box, grey.shape[1], grey.shape[0], recipe)
     view = grey[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
-    shrinks = crop.width >= recipe.width_px
-    small = cv2.resize(
-        view, (recipe.width_px, recipe.height_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+    small = cv2.resize(_halved(view, recipe), (recipe.width_px, recipe.height_px), interpolation=cv2.INTER_LINEAR)
     return Patch(normalise(small.astype(np.uint8, copy=False), recipe.max_gain), crop)
+
+
+def _halved(view: Grey, recipe: Recipe) -> Grey:
+    """Halve a view until it is less than twice the patch: averaging what interpolation alone would skip.
+
+    OpenCV has a fast path for halves; averaging in one step by an odd factor costs four times as much.
+    """
+    while view.shape[1] >= 2 * recipe.width_px and view.shape[0] >= 2 * recipe.height_px:
+        even = view[: view.shape[0] // 2 * 2, : view.shape[1] // 2 * 2]
+        size = (even.shape[1] // 2, even.shape[0] // 2)
+        view = cv2.resize(even, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return view
 
 
 def normalise(pixels: Grey, max_gain: float) -> Grey:
@@ -74,9 +88,8 @@ def normalise(pixels: Grey, max_gain: float) -> Grey:
         return pixels
     mean, spread = (float(value[0, 0]) for value in cv2.meanStdDev(pixels))
     gain = min(TARGET_SPREAD / max(spread, 1e-3), max_gain)
-    levels = np.arange(256, dtype=np.float32)
-    table = np.clip(np.rint((levels - mean) * gain + TARGET_MEAN), 0, 255).astype(np.uint8)
-    return cv2.LUT(pixels, table).astype(np.uint8, copy=False)
+    stretched = cv2.addWeighted(pixels, gain, pixels, 0.0, TARGET_MEAN - mean * gain)
+    return stretched.astype(np.uint8, copy=False)
 
 
 def tensor(patch: Patch) -> npt.NDArray[np.int8]:

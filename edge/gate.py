@@ -20,7 +20,8 @@ SMALL_WIDTH_PX = 80
 SMALL_HEIGHT_PX = 60
 WINDOW_FRAMES = 5
 
-_KERNEL = np.ones((3, 3), np.uint8)
+_THIN = np.ones((3, 3), np.uint8)
+_GROW = np.ones((5, 5), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,12 @@ class Gate:
 
     def _mask(self, difference: Grey) -> Grey:
         level = self._settings.threshold + self._settings.noise_factor * self._noise
-        mask = cv2.threshold(difference, level, 255, cv2.THRESH_BINARY)[1]
-        # Opening removes what is one or two cells wide: rain streaks, insects far from the lens, noise.
-        return cv2.morphologyEx(mask, cv2.MORPH_OPEN, _KERNEL).astype(np.uint8, copy=False)
+        mask = cv2.threshold(difference, level, 255, cv2.THRESH_BINARY)[1].astype(np.uint8, copy=False)
+        if cv2.countNonZero(mask) == 0:
+            return mask
+        # Eroding removes what is one or two cells wide: rain streaks, insects far from the lens, noise. Growing it by
+        # more than was taken joins what a coat's stripes have torn apart.
+        return cv2.dilate(cv2.erode(mask, _THIN), _GROW).astype(np.uint8, copy=False)
 
     def _follow(self, small: Grey, difference: Grey) -> None:
         assert self._background is not None  # noqa: S101 - as in _compare
@@ -138,15 +142,11 @@ class Gate:
             self._covered_frames = 0
 
     def _largest(self, mask: Grey) -> Box | None:
-        grown = cv2.dilate(mask, _KERNEL)
-        count, _, stats, _ = cv2.connectedComponentsWithStats(grown, connectivity=8, ltype=cv2.CV_32S)
-        if count < 2:
+        outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+        largest = max(outlines, key=cv2.contourArea, default=None)
+        if largest is None or cv2.contourArea(largest) < self._settings.min_area * mask.size:
             return None
-        best = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-        x, y, width, height, area = (int(value) for value in stats[best])
-        if area < self._settings.min_area * mask.size:
-            return None
-        return Box(x, y, width, height)
+        return Box(*cv2.boundingRect(largest))
 
     def _answer(self, box: Box | None, fraction: float, grey: Grey) -> Motion:
         self._recent.append(box)
@@ -172,7 +172,9 @@ class OpenGate:
 
 def shrunk(grey: Grey) -> Grey:
     """Return the small copy the gate works on, uint8, (60, 80)."""
-    small = cv2.resize(grey, (SMALL_WIDTH_PX, SMALL_HEIGHT_PX), interpolation=cv2.INTER_AREA)
+    # In two steps, because OpenCV has a fast path for halves: a third of the cost of one step.
+    half = cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(half, (SMALL_WIDTH_PX, SMALL_HEIGHT_PX), interpolation=cv2.INTER_AREA)
     return small.astype(np.uint8, copy=False)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge.errors import HardwareError
+from edge.errors import HardwareError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,14 +54,18 @@ class CameraKeeper:
         reopened, self._reopened = self._reopened, False
         return reopened
 
-    def newest(self, timeout_s: float) -> Frame | None:
+    def newest(self, timeout_s: float, *, may_reopen: bool = True) -> Frame | None:
         """Return the newest frame, or None when there is none within ``timeout_s`` or no camera.
+
+        Opening a network camera can take seconds: ``may_reopen`` is False while the loop must not stand still.
 
         Raises:
             EOFError: a recorded source has ended.
         """
         if self._camera is None:
-            self._try_again(timeout_s)
+            self._clock.wait(timeout_s)
+            if may_reopen and self._clock.monotonic_ns() >= self._retry_ns:
+                self._reopen()
             return None
         try:
             frame = self._camera.newest(timeout_s)
@@ -101,13 +105,10 @@ class CameraKeeper:
         self._retry_ns = self._clock.monotonic_ns() + round(self._pause_s * 1e9)
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
 
-    def _try_again(self, timeout_s: float) -> None:
-        self._clock.wait(timeout_s)
-        if self._clock.monotonic_ns() < self._retry_ns:
-            return
+    def _reopen(self) -> None:
         try:
             self._camera = self._open_camera()
-        except HardwareError as error:
+        except (HardwareError, InputError) as error:
             self._lose(str(error))
             return
         self._last_frame_ns = self._clock.monotonic_ns()

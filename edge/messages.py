@@ -35,6 +35,7 @@ class Label(StrEnum):
 
 
 LABELS: tuple[Label, ...] = tuple(Label)
+_PLACE = {label: place for place, label in enumerate(LABELS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class Scores:
 
     def of(self, label: Label) -> float:
         """Return the probability of one label, 0..1."""
-        return self.probabilities[LABELS.index(label)]
+        return self.probabilities[_PLACE[label]]
 
     def top(self) -> Label:
         """Return the most probable label."""

@@ -42,6 +42,9 @@ CHIP_MEMORY_NS = 5_000_000_000
 READER_PAUSE_NS = 10_000_000_000
 """A chip reader that failed is asked again after this long."""
 
+NO_FRAME_SEQ = -1
+"""The number of the frame of an observation that had none."""
+
 _NO_MOTION = Motion(present=False, why=MotionWhy.STILL, box=None, area_fraction=0.0)
 _NO_FRAME = Quality(ok=False, why=QualityWhy.LOST, mean=0.0, contrast=0.0, sharpness=0.0)
 
@@ -138,7 +141,7 @@ class Pipeline:
         Raises:
             EOFError: a recorded source has ended.
         """
-        frame = self._parts.camera.newest(self._wishes.wait_s)
+        frame = self._parts.camera.newest(self._wishes.wait_s, may_reopen=not self._parts.door.open)
         now_ns = self._parts.clock.monotonic_ns()
         self._follow_camera()
         reading = self._read_pins()
@@ -158,6 +161,10 @@ class Pipeline:
         self._drive(rest=True, now_ns=now_ns)
         if self._visit is not None:
             self._end_visit(self._visit, now_ns)
+
+    def close_camera(self) -> None:
+        """Release the camera."""
+        self._parts.camera.close()
 
     # --- see -------------------------------------------------------------------------------------------------------
 
@@ -241,28 +248,21 @@ class Pipeline:
         """Make an observation of this tick, unless nothing is in sight and nothing is wrong."""
         if quality.ok and not motion.present:
             return
-        observation = Observation(
-            seq=frame.seq if frame is not None else -1,
-            at_ns=visit.at_ns(now_ns),
-            motion=motion,
-            quality=quality,
-            patch=None,
-            scores=None,
-        )
+        patch, scores = None, None
         if frame is not None and quality.ok:
-            observation = self._scored(observation, frame)
+            patch, scores, quality = self._score(frame, motion, quality)
+        seq = frame.seq if frame is not None else NO_FRAME_SEQ
+        observation = Observation(seq, visit.at_ns(now_ns), motion, quality, patch, scores)
         visit.observe(observation, self._parts.camera.still)
 
-    def _scored(self, observation: Observation, frame: Frame) -> Observation:
-        box = observation.motion.box
-        assert box is not None  # noqa: S101 - an open gate always gives a box; this tells the type checker
-        patch = features.extract(frame.grey, box, self._parts.model.recipe)
+    def _score(self, frame: Frame, motion: Motion, quality: Quality) -> tuple[Patch, Scores | None, Quality]:
+        """Cut the patch and ask the model; a runtime that fails makes the frame no evidence, and says so."""
+        patch = features.extract(frame.grey, motion.box or features.whole(frame.grey), self._parts.model.recipe)
         try:
-            return replace(observation, patch=patch, scores=self._parts.model.score(patch))
+            return patch, self._parts.model.score(patch), quality
         except HardwareError as error:
             self._parts.record.event("model_failed", str(error))
-            failed = replace(observation.quality, ok=False, why=QualityWhy.FAILED)
-            return replace(observation, quality=failed)
+            return patch, None, replace(quality, ok=False, why=QualityWhy.FAILED)
 
     def _close_visit_when_over(self, now_ns: int) -> None:
         visit = self._visit

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import cv2
 
 from edge.messages import (
+    LABELS,
     Bounds,
     EvidenceSettings,
     Label,
@@ -29,6 +30,7 @@ PREY_FRAMES = 3
 """The case for prey is the sum over this many of its strongest frames: enough that one false frame does not lock a cat
 out, few enough that clean frames before or after change nothing."""
 
+_HIDDEN, _CLEAR, _PREY = (LABELS.index(label) for label in (Label.CAT_HIDDEN, Label.CAT_CLEAR, Label.CAT_PREY))
 _TINY = 1e-6  # probabilities are kept this far from 0, so that one frame stays one frame
 
 
@@ -61,15 +63,12 @@ def frame_llrs(scores: Scores, settings: EvidenceSettings) -> tuple[float, float
     The case for a clean cat is clear mouth against everything that is not a cat with a hidden mouth; a hidden mouth
     says nothing either way, so the frame's weight is what is left of it. The case for prey is prey against clear mouth.
     """
-    likelihood = {
-        label: max(p, _TINY) / prior
-        for label, p, prior in zip(Label, scores.probabilities, settings.priors, strict=True)
-    }
-    against = sum(likelihood[label] for label in (Label.EMPTY, Label.CAT_PREY, Label.OTHER_ANIMAL, Label.PERSON)) / 4
-    seen = 1.0 - scores.of(Label.CAT_HIDDEN)
-    clean = seen * math.log(likelihood[Label.CAT_CLEAR] / against)
-    prey_mass = scores.of(Label.CAT_PREY) + scores.of(Label.CAT_CLEAR)
-    prey = prey_mass * math.log(likelihood[Label.CAT_PREY] / likelihood[Label.CAT_CLEAR])
+    empty, _hidden, clear, carried, animal, person = (
+        max(p, _TINY) / prior for p, prior in zip(scores.probabilities, settings.priors, strict=True)
+    )
+    p_hidden, p_clear, p_prey = scores.probabilities[_HIDDEN], scores.probabilities[_CLEAR], scores.probabilities[_PREY]
+    clean = (1.0 - p_hidden) * math.log(clear / ((empty + carried + animal + person) / 4))
+    prey = (p_prey + p_clear) * math.log(carried / clear)
     return (
         min(max(clean, -settings.llr_cap), settings.llr_cap),
         min(max(prey, 0.0), settings.prey_llr_cap),
@@ -205,7 +204,7 @@ class VisitJudge:
         return "a chip that is not listed" if self._strange_chip else "a cat, but no chip was read"
 
     def _refusal(self) -> Verdict:
-        label = max(Label, key=lambda entry: self._sums[list(Label).index(entry)])
+        label = LABELS[self._sums.index(max(self._sums))]
         if label in (Label.CAT_HIDDEN, Label.CAT_CLEAR, Label.CAT_PREY):
             return self._say(VerdictKind.UNSURE, "a cat, but its mouth was never seen empty")
         what = {Label.EMPTY: "nothing that lives", Label.PERSON: "a person"}.get(label, "another animal")

@@ -23,7 +23,7 @@ from edge.door import Door, DoorTimes
 from edge.errors import HardwareError, InputError
 from edge.gate import Gate, OpenGate
 from edge.keeper import CameraKeeper
-from edge.messages import LABELS, Box, Frame, Grey, Image, Motion, MotionWhy, Observation
+from edge.messages import LABELS, Frame, Grey, Image, Motion, MotionWhy, Observation
 from edge.pipeline import Parts, Pipeline
 from edge.policy import VisitJudge
 from edge.quality import QualityJudge, QualitySettings, judge_light
@@ -302,7 +302,7 @@ def score(path: Path, loaded: LoadedModel, rules: Rules) -> Score:
     """
     grey = grey_of(read_image(path))
     started_ns = time.perf_counter_ns()
-    whole = Box(0, 0, grey.shape[1], grey.shape[0])
+    whole = features.whole(grey)
     quality = judge_light(grey, None, QualitySettings())
     patch = features.extract(grey, whole, loaded.model.recipe)
     scores = loaded.model.score(patch)

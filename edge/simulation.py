@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +13,12 @@ from edge import config as configs
 from edge.adapters.clock import SimClock
 from edge.adapters.sim import World, load_scene, open_world, shipped_scene
 from edge.assembly import Devices
+from edge.files import DiskFiles
 
 if TYPE_CHECKING:
     from edge.adapters.sim import Scene
     from edge.config import Config
+    from edge.files import Files
 
 NIGHTFALL = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
 
@@ -28,6 +32,21 @@ class Stage:
     clock: SimClock
     config: Config
     devices: Devices
+    files: Files
+
+
+class FillingDisk(DiskFiles):
+    """The real disk, until the scene says that it is full."""
+
+    def __init__(self, world: World) -> None:
+        """Take the world that says so."""
+        self._world = world
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write, or fail as a full disk does."""
+        if self._world.disk_full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().write(path, data)
 
 
 def find_scene(name: str) -> Path:
@@ -75,4 +94,4 @@ def stage(path: Path, state_directory: Path, speed: float | None, *, endless: bo
     world = open_world(scene, clock)
     reader = None if config.chip.kind == "none" else world.chip_reader
     devices = Devices(world.camera, world.flap, world.sensors, world.lamp, world.indicator, reader)
-    return Stage(scene, world, clock, config, devices)
+    return Stage(scene, world, clock, config, devices, FillingDisk(world))

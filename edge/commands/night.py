@@ -26,7 +26,7 @@ def simulate(arguments: argparse.Namespace) -> int:
     stop.listen()
     stage = simulation.stage(find_scene(arguments.simulate), _directory(None), speed=1.0, endless=True)
     prepare_logs(stage.config)
-    Daemon(stage.config, stage.devices, Host(stage.clock, SystemdHeartbeat()), Stores()).run(stop)
+    Daemon(stage.config, stage.devices, Host(stage.clock, SystemdHeartbeat()), Stores(stage.files)).run(stop)
     return 0
 
 
@@ -55,7 +55,7 @@ def _perform(stage: Stage) -> Board:
     stop = StopFlag()
     stop.listen()
     board = Board()
-    daemon = Daemon(stage.config, stage.devices, Host(stage.clock, AbsentHeartbeat()), Stores(listener=board))
+    daemon = Daemon(stage.config, stage.devices, Host(stage.clock, AbsentHeartbeat()), Stores(stage.files, board))
     print(f"{stage.scene.title}\n\n{HEAD}")
     daemon.run(stop)
     return board

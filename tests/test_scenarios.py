@@ -1,0 +1,88 @@
+"""Every scene of tests/scenarios, played to the real daemon with the factory model, ends as its file says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge import simulation
+from edge.adapters.absent import AbsentHeartbeat
+from edge.assembly import Host
+from edge.daemon import Daemon, StopFlag, Stores
+
+if TYPE_CHECKING:
+    from edge.adapters.sim import ExpectedVisit
+    from edge.canonical import VisitSummary
+    from edge.messages import Visit
+
+SCENES = sorted((Path(__file__).parent / "scenarios").glob("*.toml"))
+
+
+class Heard:
+    """Hears the visits of a scene."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self.lines: list[VisitSummary] = []
+
+    def __call__(self, visit: Visit, line: VisitSummary) -> None:  # noqa: ARG002 - the listener's form
+        """Keep one."""
+        self.lines.append(line)
+
+
+def play(scene: Path, state: Path) -> tuple[simulation.Stage, list[VisitSummary]]:
+    """Run a scene to its end and return it with the visits the flap made of it."""
+    stage = simulation.stage(scene, state, None)
+    heard = Heard()
+    stores = Stores(files=stage.files, listener=heard)
+    Daemon(stage.config, stage.devices, Host(stage.clock, AbsentHeartbeat()), stores).run(StopFlag())
+    return stage, heard.lines
+
+
+def fits(line: VisitSummary, expected: ExpectedVisit) -> bool:
+    """Return whether a visit is what a scene expects."""
+    named = not expected.resident or line.resident == expected.resident
+    return line.verdict in expected.verdicts and named
+
+
+def unmatched(lines: list[VisitSummary], expected: tuple[ExpectedVisit, ...]) -> tuple[list[str], list[str]]:
+    """Walk both lists in order; return the expected visits that never came, and unexpected ones that opened the bolt.
+
+    A flap may make two visits of one coming and going; what it may not do is miss one, or open for one nobody expects.
+    """
+    waiting, opened = list(expected), []
+    for line in lines:
+        if waiting and fits(line, waiting[0]):
+            waiting.pop(0)
+        elif line.bolt_s > 0:
+            opened.append(f"{line.verdict} {line.because}")
+    return [", ".join(visit.verdicts) for visit in waiting], opened
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda path: path.stem)
+def test_the_scene_ends_as_it_should(scene: Path, tmp_path: Path) -> None:
+    """The visits, who is inside at the end and how often the bolt opened are as the scene's file says."""
+    stage, lines = play(scene, tmp_path)
+    expect, world = stage.scene.expect, stage.world
+    told = [f"{line.verdict} ({line.because}, {line.frames} frames)" for line in lines]
+    if expect.visits is not None:
+        assert ([], []) == unmatched(lines, expect.visits), told
+    if expect.inside is not None:
+        assert expect.inside == frozenset(world.inside), told
+    if expect.bolt_openings is not None:
+        low, high = expect.bolt_openings
+        assert low <= world.bolt_openings <= high, told
+
+
+def test_a_scene_of_no_visits_expects_none() -> None:
+    """The walk over expected and real visits finds what is missing and what opened for nobody."""
+    assert ([], []) == unmatched([], ())
+
+
+@pytest.mark.parametrize("scene", SCENES[:1], ids=lambda path: path.stem)
+def test_a_scene_is_the_same_twice(scene: Path, tmp_path: Path) -> None:
+    """The same scene gives the same canonical lines: nothing in the flap depends on the machine's own time."""
+    first, again = (play(scene, tmp_path / name)[1] for name in ("first", "again"))
+    assert [line.fields() for line in first] == [line.fields() for line in again]

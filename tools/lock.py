@@ -1,0 +1,47 @@
+"""Write requirements/*.txt anew, hash-locked, for the Python that runs this. Run once with 3.11 and once with 3.13.
+
+    python3.11 tools/lock.py && python3.13 tools/lock.py
+
+No package host is written into a lock file: whoever installs decides where from.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements"
+PIP_TOOLS = "pip-tools==7.6.2"
+OPTIONS = (
+    "--quiet",
+    "--generate-hashes",
+    "--allow-unsafe",
+    "--strip-extras",
+    "--no-emit-index-url",
+    "--no-emit-find-links",
+    "--no-emit-trusted-host",
+    "--no-header",
+)
+
+
+def main() -> int:
+    """Lock what this Python can install."""
+    old = sys.version_info < (3, 12)
+    names = ("runtime", "dev", "train") if old else ("runtime", "dev")
+    with tempfile.TemporaryDirectory() as place:
+        venv.create(place, with_pip=True)
+        tools = Path(place) / "bin"
+        subprocess.run([tools / "pip", "install", "--quiet", PIP_TOOLS], check=True)
+        for name in names:
+            target = f"{name}-{'py311' if old else 'py313'}.txt"
+            command = [str(tools / "pip-compile"), *OPTIONS, "--output-file", target, f"{name}.in"]
+            subprocess.run(command, cwd=REQUIREMENTS, check=True)
+            print(f"requirements/{target}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
