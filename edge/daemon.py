@@ -72,6 +72,7 @@ class Daemon:
         self._heartbeat = host.heartbeat
         self._log = structlog.get_logger("catflap")
         with ExitStack() as stack:
+            stack.callback(host.heartbeat.close)
             stack.callback(devices.close)
             loaded = assembly.load_model(config.model.bundle, config.model.runtime, config.model.threads)
             journal = Journal.open(Path(config.state.directory) / "journal.sqlite")

@@ -143,6 +143,9 @@ class Heartbeat(Protocol):
     def stopping(self) -> None:
         """Say that the daemon is on its way out."""
 
+    def close(self) -> None:
+        """Let go of the line to the service manager; may be called twice."""
+
 
 class Record(Protocol):
     """Where the loop's memory goes. Nothing here raises for a full, read-only or broken disk: it counts and goes on."""

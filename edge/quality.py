@@ -16,6 +16,9 @@ from edge.messages import Box, Frame, Grey, Motion, Quality, QualityWhy
 
 ANCHOR_WIDTH_PX = 80
 ANCHOR_HEIGHT_PX = 60
+IGNORED = math.inf
+"""Stands for a contrast or sharpness that was not measured."""
+
 MOVED_EVERY = 8
 """While much of the picture differs, one frame in so many is held against the anchor; the answer holds in between."""
 
@@ -69,9 +72,9 @@ class QualityJudge:
         return judge_light(frame.grey, motion.box, self._settings)
 
     def watch_idle(self, frame: Frame, motion: Motion) -> Quality:
-        """Judge an idle frame as cheaply as can be: frozen or dark, nothing else.
+        """Judge an idle frame as cheaply as can be: frozen, dark or blown, nothing else.
 
-        A camera that shows the same picture for ever, or only black, must be noticed while nothing moves.
+        A camera that shows the same picture for ever, or only black or white, must be noticed while nothing moves.
         """
         frozen = self._is_frozen(frame)
         self._last = frame
@@ -79,7 +82,7 @@ class QualityJudge:
         if frozen:
             return Quality(ok=False, why=QualityWhy.FROZEN, mean=0.0, contrast=0.0, sharpness=0.0)
         mean = float(cv2.mean(frame.grey)[0])
-        why = QualityWhy.DARK if mean < self._settings.dark_mean else QualityWhy.OK
+        why = _why(mean, IGNORED, IGNORED, self._settings)
         return Quality(ok=why is QualityWhy.OK, why=why, mean=mean, contrast=0.0, sharpness=0.0)
 
     def forget(self) -> None:

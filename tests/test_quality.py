@@ -66,6 +66,13 @@ def test_an_idle_camera_that_freezes_is_noticed() -> None:
     assert QualityWhy.FROZEN is judge.watch_idle(Frame(1, 100_000_000, first.grey), STILL).why
 
 
+@pytest.mark.parametrize(("level", "expected"), [(3, QualityWhy.DARK), (253, QualityWhy.BLOWN), (90, QualityWhy.OK)])
+def test_an_idle_camera_that_shows_nothing_is_noticed(level: int, expected: QualityWhy) -> None:
+    """Black or white while nothing moves is no evidence that nothing is there."""
+    picture = noise_frame(0, np.full((240, 320), level, np.uint8))
+    assert expected is QualityJudge(SETTINGS).watch_idle(picture, STILL).why
+
+
 def test_a_knocked_camera_is_no_evidence_until_it_has_settled() -> None:
     """A shift of the whole scene is the camera; after settle_frames the new view counts as settled."""
     judge = QualityJudge(SETTINGS)

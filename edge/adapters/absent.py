@@ -73,3 +73,6 @@ class AbsentHeartbeat:
 
     def stopping(self) -> None:
         """Do nothing."""
+
+    def close(self) -> None:
+        """Nothing to release."""

@@ -1,0 +1,216 @@
+"""The loop over the simulated world: what every failure on the way to the bolt comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from oracle import Oracle
+
+from edge import assembly, simulation
+from edge.adapters.absent import AbsentHeartbeat
+from edge.assembly import Host, Memory
+from edge.door import DoorState
+from edge.errors import HardwareError
+from edge.messages import REST, BoltAction, FlapCommand, QualityWhy, SensorReading, VerdictKind, Visit
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from edge.ports import ChipReader, Flap, Interpreter, Sensors
+
+SCENES = Path(__file__).parent / "scenarios"
+CLEAN_CAT = SCENES / "opens_for_own_clean_cat.toml"
+
+
+@dataclass
+class Memo:
+    """The Record port, in memory."""
+
+    visits: list[Visit] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    heats: list[float] = field(default_factory=list)
+
+    def visit(self, visit: Visit) -> None:
+        """Keep a visit."""
+        self.visits.append(visit)
+
+    def event(self, kind: str, detail: str) -> None:
+        """Keep an event and that it has a detail."""
+        self.events.append(kind if detail or kind == "camera_back" else f"{kind} without detail")
+
+    def heat(self, heat_s: float) -> None:
+        """Keep a heat."""
+        self.heats.append(heat_s)
+
+
+class Watched:
+    """A flap that remembers what it was told, and may break at the n-th order for power."""
+
+    def __init__(self, inner: Flap, breaks_at: int | None = None) -> None:
+        """Stand before the simulated flap."""
+        self.inner = inner
+        self.told: list[BoltAction] = []
+        self._breaks_at = breaks_at
+
+    def apply(self, command: FlapCommand) -> None:
+        """Remember, and pass on."""
+        self.told.append(command.action)
+        if command != REST and self.told.count(BoltAction.ENERGISE) == self._breaks_at:
+            raise HardwareError("the pin cannot be driven")
+        self.inner.apply(command)
+
+    def powered(self) -> bool:
+        """Return the simulated flap's."""
+        return self.inner.powered()
+
+    def close(self) -> None:
+        """Close the simulated flap."""
+        self.inner.close()
+
+
+@dataclass(frozen=True)
+class Played:
+    """A scene that has ended."""
+
+    memo: Memo
+    stage: simulation.Stage
+    flap: Watched
+    state: DoorState
+
+
+@dataclass(frozen=True)
+class Broken:
+    """Which parts of the rig do not work."""
+
+    flap_breaks_at: int | None = None
+    chip_reader: ChipReader | None = None
+    sensors: Sensors | None = None
+    interpreter: Interpreter | None = None
+    ticks: int | None = None
+
+
+def play(scene: Path, state: Path, broken: Broken | None = None) -> Played:
+    """Play a scene to the loop, with parts of it broken, and stop it as the daemon does."""
+    how = broken or Broken()
+    stage = simulation.stage(scene, state, None)
+    memo, flap = Memo(), Watched(stage.devices.flap, how.flap_breaks_at)
+    devices = replace(
+        stage.devices,
+        flap=flap,
+        chip_reader=how.chip_reader or stage.devices.chip_reader,
+        sensors=how.sensors or stage.devices.sensors,
+    )
+    loaded = assembly.load_model(stage.config.model.bundle, stage.config.model.runtime, 1)
+    loaded = replace(loaded, model=replace(loaded.model, interpreter=how.interpreter or Oracle(stage.world)))
+    host = Host(stage.clock, AbsentHeartbeat())
+    loop = assembly.pipeline(stage.config, loaded, devices, host, Memory(memo, 0.0))
+    turns = 0
+    try:
+        while how.ticks is None or turns < how.ticks:
+            loop.tick()
+            turns += 1
+    except EOFError:
+        pass
+    loop.stop()
+    loop.close_camera()
+    return Played(memo, stage, flap, loop.door_state)
+
+
+def test_the_bolt_opens_and_rests_again(tmp_path: Path) -> None:
+    """Our clean cat gets power on the coil, it ends in rest, and the coil's heat is kept."""
+    played = play(CLEAN_CAT, tmp_path)
+    told = played.flap.told
+    assert (True, BoltAction.REST, True) == (BoltAction.ENERGISE in told, told[-1], played.memo.heats[-1] > 0)
+
+
+def test_a_bolt_that_cannot_be_driven_is_a_latched_fault(tmp_path: Path) -> None:
+    """A pin that fails is named, the door is in fault until restart, and nothing asks for power again."""
+    played = play(CLEAN_CAT, tmp_path, Broken(flap_breaks_at=1))
+    after = played.flap.told[played.flap.told.index(BoltAction.ENERGISE) + 1 :]
+    assert (DoorState.FAULT, ["bolt_fault"], {BoltAction.REST}) == (played.state, played.memo.events, set(after))
+
+
+class DeadReader:
+    """A chip reader whose line is cut."""
+
+    def __init__(self) -> None:
+        """Count how often it is asked."""
+        self.asked = 0
+
+    def poll(self) -> tuple[str, ...]:
+        """Fail."""
+        self.asked += 1
+        raise HardwareError("the line is cut")
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def test_a_dead_chip_reader_is_named_and_opens_nothing(tmp_path: Path) -> None:
+    """Without its reader the flap goes on watching, takes the cat for a stranger, and asks again only now and then."""
+    reader = DeadReader()
+    played = play(CLEAN_CAT, tmp_path, Broken(chip_reader=reader))
+    kinds = {visit.verdict.kind for visit in played.memo.visits}
+    assert (True, {"chip_reader_lost"}, True) == (
+        VerdictKind.REFUSE_STRANGER in kinds and VerdictKind.ADMIT not in kinds,
+        set(played.memo.events),
+        reader.asked <= 2,
+    )
+
+
+class DeadPins:
+    """Input pins that cannot be read."""
+
+    def read(self) -> SensorReading:
+        """Fail."""
+        raise HardwareError("the chip is gone")
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def test_dead_pins_are_named_once_and_stop_nothing(tmp_path: Path) -> None:
+    """Pins that cannot be read say nothing; the cat is admitted all the same and the failure is one event."""
+    played = play(CLEAN_CAT, tmp_path, Broken(sensors=DeadPins()))
+    admitted = any(visit.verdict.kind is VerdictKind.ADMIT for visit in played.memo.visits)
+    assert (True, 1) == (admitted, played.memo.events.count("pins_lost"))
+
+
+class DeadModel:
+    """A runtime that fails."""
+
+    runtime = "broken 0"
+
+    def invoke(self, tensor: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int8], ...]:
+        """Fail."""
+        raise HardwareError(f"the runtime refused {tensor.shape}")
+
+
+def test_a_dead_model_is_no_evidence(tmp_path: Path) -> None:
+    """A model that fails leaves the visit blind: no frame of it is a missing mouse, and the bolt rests."""
+    played = play(CLEAN_CAT, tmp_path, Broken(interpreter=DeadModel()))
+    whys = {entry.quality.why for visit in played.memo.visits for entry in visit.observations if entry.patch}
+    kinds = {visit.verdict.kind for visit in played.memo.visits}
+    assert ({QualityWhy.FAILED}, {VerdictKind.BLIND}, {BoltAction.REST}) == (whys, kinds, set(played.flap.told))
+
+
+@pytest.mark.parametrize("ticks", [45, 60])
+def test_stopping_in_the_middle_of_a_visit_keeps_it_and_rests_the_bolt(tmp_path: Path, ticks: int) -> None:
+    """However far a visit has come, a stop closes its record and the last word to the coil is rest."""
+    played = play(CLEAN_CAT, tmp_path, Broken(ticks=ticks))
+    assert (1, BoltAction.REST) == (len(played.memo.visits), played.flap.told[-1])
+
+
+def test_a_visit_holds_what_replay_needs(tmp_path: Path) -> None:
+    """Every believed frame of a visit has its patch and scores, every other says why it was not believed."""
+    visit = play(CLEAN_CAT, tmp_path).memo.visits[0]
+    believed = [entry for entry in visit.observations if entry.quality.ok]
+    doubted = [entry for entry in visit.observations if not entry.quality.ok]
+    assert (True, True) == (
+        all(entry.patch is not None and entry.scores is not None for entry in believed),
+        all(entry.scores is None and entry.quality.why is not QualityWhy.OK for entry in doubted),
+    )
