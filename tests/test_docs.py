@@ -1,0 +1,72 @@
+"""The pages tell the truth, as far as a test can see."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from test_architecture import FLOORS
+
+from edge import config
+from edge.cli import _parser
+from edge.messages import VerdictKind
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*/*.md")])
+TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page names a file that is there."""
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    gone = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert [] == gone
+
+
+def test_the_example_configuration_is_one() -> None:
+    """docs/catflap.toml is accepted as it stands."""
+    assert "Mimi" == config.load(ROOT / "docs" / "catflap.toml").cat[0].name
+
+
+def test_every_verdict_is_explained() -> None:
+    """The README's table has a row for every verdict there is."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [] == [kind for kind in VerdictKind if f"| `{kind}` |" not in text]
+
+
+def test_the_floors_in_the_plan_are_the_floors_in_the_test() -> None:
+    """The table of docs/design.md and the architecture test name the same rooms on the same floors."""
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    table = text[text.index("| floor | module") :].split("\n\n")[0]
+    named = {
+        room.rstrip("/"): int(floor)
+        for floor, rooms in re.findall(r"^\| (\d+) \| ([^|]+) \|", table, re.MULTILINE)
+        for room in re.findall(r"`([a-z]+/?)`", rooms)
+    }
+    assert FLOORS == named
+
+
+def test_the_commands_in_the_plan_are_the_commands_there_are() -> None:
+    """docs/design.md lists every subcommand, and no other."""
+    text = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^catflap (\w+)", text, re.MULTILINE))
+    subcommands = next(iter(_parser()._subparsers._group_actions)).choices  # type: ignore[union-attr] # argparse's own
+    assert listed == set(subcommands or ())
+
+
+def test_pin_numbers_agree() -> None:
+    """Wiring page, example configuration and README name the same pins."""
+    pins = config.load(ROOT / "docs" / "catflap.toml").pins
+    wiring = dict(re.findall(r"\| `(\w+) = (\d+)` \|", (ROOT / "docs" / "wiring.md").read_text(encoding="utf-8")))
+    assert {name: str(getattr(pins, name)) for name in wiring} == wiring
+
+
+@pytest.mark.parametrize("name", [name for name in TRACKED if Path(name).suffix in {".txt", ".in", ".toml", ".py"}])
+def test_no_file_names_a_package_host(name: str) -> None:
+    """Whoever installs decides where from: no file names an index."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    hosts = ("pypi" + ".org", "python" + "hosted", "--index" + "-url http", "piw" + "heels")
+    assert [] == [host for host in hosts if host in text]
