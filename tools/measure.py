@@ -1,0 +1,125 @@
+"""What a student is worth: the figures of manifest and card, from scores that somebody else computed."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from dataset import COARSE, Sample, coarse
+from figures import Indices, Reals, auc, balanced_accuracy, bootstrap, calibration_error, wilson
+
+from edge.messages import LABELS, Grey, Label
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge.bundle import Metric
+
+Int8 = npt.NDArray[np.int8]
+
+_RUNNER = Path(__file__).resolve().parent / "run_model.py"
+_TO_COARSE = np.array([[coarse(label) == name for name in COARSE] for label in LABELS], np.float64)
+_PREY = LABELS.index(Label.CAT_PREY)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """What one runtime made of a stack of patches: int8 outputs, (count, size), and how they read as real numbers."""
+
+    runtime: str
+    logits: Int8
+    embedding: Int8
+    input_scale: tuple[float, int]
+    logit_scale: tuple[float, int]
+    embedding_scale: tuple[float, int]
+    took_ms: Reals
+
+    @property
+    def real_logits(self) -> Reals:
+        """The logits as real numbers."""
+        scale, zero = self.logit_scale
+        real: Reals = (self.logits.astype(np.float64) - zero) * scale
+        return real
+
+
+def run_on_device_python(model: Path, patches: Grey, runtime: str, python: Path) -> Run:
+    """Run the model in the device's own environment; raises CalledProcessError when that environment cannot."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, told = Path(folder) / "patches.npy", Path(folder) / "said.npz"
+        np.save(given, patches)
+        subprocess.run([python, _RUNNER, model, given, told, runtime], check=True, stderr=subprocess.DEVNULL)
+        said = np.load(told)
+        source, logits, embedding = ((float(scale), int(zero)) for scale, zero in (said["input"], *said["outputs"]))
+        return Run(str(said["runtime"]), said["output0"], said["output1"], source, logits, embedding, said["took_ms"])
+
+
+def as_coarse(probabilities: Reals) -> Reals:
+    """Return the five coarse classes' probabilities: hidden and clear cats are one."""
+    return probabilities @ _TO_COARSE
+
+
+def coarse_truth(samples: Sequence[Sample]) -> Indices:
+    """Return the index into COARSE of each sample."""
+    return np.array([COARSE.index(sample.coarse) for sample in samples])
+
+
+def coarse_figures(name: str, samples: Sequence[Sample], probabilities: Reals) -> list[Metric]:
+    """Return accuracy over the five coarse classes, the majority class's, and balanced accuracy."""
+    truth, said = coarse_truth(samples), as_coarse(probabilities).argmax(axis=1)
+    visits = [f"{sample.home}/{sample.visit}" for sample in samples]
+    figures = [
+        wilson(f"{name}_accuracy", int(np.sum(truth == said)), len(truth)),
+        wilson(f"{name}_majority", int(np.bincount(truth).max()), len(truth)),
+    ]
+    if len(np.unique(truth)) > 1:
+        figures.append(
+            bootstrap(
+                f"{name}_balanced_accuracy", lambda chosen: balanced_accuracy(truth[chosen], said[chosen]), visits
+            )
+        )
+    return figures
+
+
+def fine_figures(name: str, samples: Sequence[Sample], probabilities: Reals) -> list[Metric]:
+    """Return accuracy over the six classes, calibration error and the ranking of prey against other cats."""
+    whole = [index for index, sample in enumerate(samples) if len(sample.allowed) == 1]
+    truth = np.array([LABELS.index(next(iter(samples[index].allowed))) for index in whole])
+    scores, visits = probabilities[whole], [samples[index].visit for index in whole]
+    right = scores.argmax(axis=1) == truth
+    cats = np.isin(truth, [LABELS.index(Label.CAT_HIDDEN), LABELS.index(Label.CAT_CLEAR)])
+
+    def prey_auc(chosen: Indices) -> float:
+        risk, prey, cat = scores[chosen, _PREY], truth[chosen] == _PREY, cats[chosen]
+        return auc(risk[prey], risk[cat])
+
+    figures = [
+        wilson(f"{name}_six_class_accuracy", int(right.sum()), len(right)),
+        bootstrap(f"{name}_calibration_error", lambda i: calibration_error(scores[i], right[i]), visits),
+    ]
+    prey = truth == _PREY
+    if prey.any():
+        figures.append(bootstrap(f"{name}_prey_auc", prey_auc, visits))
+        figures.append(wilson(f"{name}_prey_first", int(right[prey].sum()), int(prey.sum())))
+    return figures
+
+
+def parity_figures(float_logits: Reals, litert: Run, tflite: Run) -> list[Metric]:
+    """Return how often int8 and float, and the two runtimes, name the same class."""
+    same_float = int(np.sum(float_logits.argmax(axis=1) == litert.logits.argmax(axis=1)))
+    same_runtime = int(np.sum(tflite.logits.argmax(axis=1) == litert.logits.argmax(axis=1)))
+    count = len(litert.logits)
+    return [
+        wilson("int8_float_agreement", same_float, count),
+        wilson("litert_tflite_agreement", same_runtime, count),
+    ]
+
+
+def largest_difference_lsb(one: Run, other: Run) -> int:
+    """Return the largest difference of any output of two runs, in steps of int8."""
+    pairs = ((one.logits, other.logits), (one.embedding, other.embedding))
+    return max(int(np.max(np.abs(a.astype(int) - b.astype(int)))) for a, b in pairs)
