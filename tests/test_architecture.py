@@ -86,6 +86,17 @@ def test_a_module_imports_from_lower_floors_only(path: Path) -> None:
     assert [] == wrong
 
 
+def test_only_the_pipeline_beats() -> None:
+    """One heartbeat per finished tick and from nowhere else: one place in the house calls beat()."""
+    calls = [
+        _room(path)
+        for path in _modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "beat"
+    ]
+    assert ["pipeline"] == calls
+
+
 def test_nothing_imports_relatively() -> None:
     """Imports are absolute, so that the floor of what is imported can be read off the line."""
     relative = [

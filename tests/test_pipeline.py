@@ -205,6 +205,32 @@ def test_stopping_in_the_middle_of_a_visit_keeps_it_and_rests_the_bolt(tmp_path:
     assert (1, BoltAction.REST) == (len(played.memo.visits), played.flap.told[-1])
 
 
+class CountedBeats(AbsentHeartbeat):
+    """A service manager that counts."""
+
+    def __init__(self) -> None:
+        """Start at none."""
+        self.beats = 0
+
+    def beat(self) -> None:
+        """Count one."""
+        self.beats += 1
+
+
+def test_one_beat_a_finished_tick_and_none_for_one_that_fails(tmp_path: Path) -> None:
+    """The heartbeat goes on only while the loop really turns: a tick that ends early is not heard."""
+    stage = simulation.stage(CLEAN_CAT, tmp_path, None)
+    loaded = assembly.load_model(stage.config.model.bundle, stage.config.model.runtime, 1)
+    counted = CountedBeats()
+    loop = assembly.pipeline(stage.config, loaded, stage.devices, Host(stage.clock, counted), Memory(Memo(), 0.0))
+    for _ in range(50):
+        loop.tick()
+    stage.clock.advance(stage.scene.duration_s)
+    with pytest.raises(EOFError):
+        loop.tick()
+    assert 50 == counted.beats
+
+
 def test_a_visit_holds_what_replay_needs(tmp_path: Path) -> None:
     """Every believed frame of a visit has its patch and scores, every other says why it was not believed."""
     visit = play(CLEAN_CAT, tmp_path).memo.visits[0]
