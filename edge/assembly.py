@@ -20,7 +20,7 @@ from edge.adapters.video import open_video
 from edge.coil import CoilGuard
 from edge.door import Door, DoorTimes
 from edge.gate import Gate, GateSettings
-from edge.keeper import CameraKeeper
+from edge.keeper import CameraKeeper, ReaderKeeper
 from edge.messages import EvidenceSettings, Residents, Rules
 from edge.pipeline import Model, Parts, Pipeline, Wishes
 from edge.policy import Budgets, wald_bounds
@@ -46,21 +46,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """The opened hardware, or its simulated twins."""
+    """The opened pins, or their simulated twins, and how to open what a keeper keeps: camera and chip reader."""
 
     open_camera: Callable[[], Camera]
     flap: Flap
     sensors: Sensors
     lamp: Lamp
     indicator: Indicator
-    chip_reader: ChipReader | None
+    open_chip_reader: Callable[[], ChipReader] | None
 
     def close(self) -> None:
         """Rest the coil first, then release everything else."""
         self.flap.close()
-        for device in (self.lamp, self.indicator, self.sensors, self.chip_reader):
-            if device is not None:
-                device.close()
+        for device in (self.lamp, self.indicator, self.sensors):
+            device.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +114,20 @@ def load_model(name: str, runtime: str, threads: int) -> LoadedModel:
 
 
 def open_devices(config: Config, clock: Clock) -> Devices:
-    """Open pins and chip reader; the camera is opened by its keeper.
+    """Open the pins; camera and chip reader are opened by their keepers.
 
     Raises:
         HardwareError: one sentence that names what is missing.
     """
     pins = open_pins(config.pins, config.lock, clock)
-    reader = SerialChipReader(config.chip) if config.chip.kind == "serial" else None
+    reader = (lambda: SerialChipReader(config.chip)) if config.chip.kind == "serial" else None
     return Devices(
         open_camera=lambda: open_camera(config, clock),
         flap=pins.flap,
         sensors=pins.sensors,
         lamp=pins.lamp,
         indicator=pins.indicator,
-        chip_reader=reader,
+        open_chip_reader=reader,
     )
 
 
@@ -192,7 +191,7 @@ def pipeline(
         sensors=devices.sensors,
         lamp=devices.lamp,
         indicator=devices.indicator,
-        chip_reader=devices.chip_reader,
+        chip_reader=ReaderKeeper(devices.open_chip_reader, host.clock) if devices.open_chip_reader else None,
         heartbeat=host.heartbeat,
         record=memory.record,
         gate=Gate(gate_settings(config)),

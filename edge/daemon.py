@@ -79,7 +79,7 @@ class Daemon:
             stack.callback(journal.close)
             memory = _memory(config, loaded, journal, host, stores)
             self.pipeline = assembly.pipeline(config, loaded, devices, host, memory)
-            stack.callback(self.pipeline.close_camera)
+            stack.callback(self.pipeline.close)
             self._log.info("started", model=loaded.model_id, runtime=loaded.runtime, config=config.digest())
             self._closing = stack.pop_all()
 

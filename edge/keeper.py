@@ -1,7 +1,6 @@
-"""Keeps a camera open: a source that vanishes or hangs is closed and reopened with back-off. Floor 2.
+"""Keeps devices open: one that vanishes or hangs is closed and reopened with back-off. Floor 2.
 
-The loop asks the keeper for frames and never waits longer than it asked to; that the camera is gone is a state
-(``lost``), not an exception, because the loop goes on turning without it.
+That a device is gone is a state here (``lost``), not an exception, because the loop goes on turning without it.
 """
 
 from __future__ import annotations
@@ -14,10 +13,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge.messages import Frame, Image
-    from edge.ports import Camera, Clock
+    from edge.ports import Camera, ChipReader, Clock
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
+
+
+class Pause:
+    """How long to leave a lost device alone: 1, 2, 4 … seconds, until it works again."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin with a device that works."""
+        self._clock = clock
+        self._pause_s = FIRST_PAUSE_S
+        self._retry_ns = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether it is time to try again."""
+        return self._clock.monotonic_ns() >= self._retry_ns
+
+    def begin(self) -> None:
+        """The device was lost, or is still away."""
+        self._retry_ns = self._clock.monotonic_ns() + round(self._pause_s * 1e9)
+        self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+
+    def reset(self) -> None:
+        """The device works."""
+        self._pause_s = FIRST_PAUSE_S
 
 
 class CameraKeeper:
@@ -34,8 +57,7 @@ class CameraKeeper:
         self._hang_ns = round(hang_s * 1e9)
         self._camera: Camera | None = open_camera()
         self._last_frame_ns = clock.monotonic_ns()
-        self._retry_ns = 0
-        self._pause_s = FIRST_PAUSE_S
+        self._pause = Pause(clock)
         self._why = ""
         self._reopened = False
 
@@ -64,7 +86,7 @@ class CameraKeeper:
         """
         if self._camera is None:
             self._clock.wait(timeout_s)
-            if may_reopen and self._clock.monotonic_ns() >= self._retry_ns:
+            if may_reopen and self._pause.over:
                 self._reopen()
             return None
         try:
@@ -95,15 +117,14 @@ class CameraKeeper:
         now_ns = self._clock.monotonic_ns()
         if frame is not None:
             self._last_frame_ns = now_ns
-            self._pause_s = FIRST_PAUSE_S
+            self._pause.reset()
         elif now_ns - self._last_frame_ns >= self._hang_ns:
             self._lose(f"the camera gave no frame for {self._hang_ns / 1e9:g} s")
 
     def _lose(self, why: str) -> None:
         self.close()
         self._why = why
-        self._retry_ns = self._clock.monotonic_ns() + round(self._pause_s * 1e9)
-        self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+        self._pause.begin()
 
     def _reopen(self) -> None:
         try:
@@ -113,3 +134,50 @@ class CameraKeeper:
             return
         self._last_frame_ns = self._clock.monotonic_ns()
         self._reopened = True
+
+
+class ReaderKeeper:
+    """A chip reader that comes back. ``open_reader`` opens it anew or raises HardwareError."""
+
+    def __init__(self, open_reader: Callable[[], ChipReader], clock: Clock) -> None:
+        """Open the reader for the first time.
+
+        Raises:
+            HardwareError: it cannot be opened; at start that is the owner's to know.
+        """
+        self._open_reader = open_reader
+        self._reader: ChipReader | None = open_reader()
+        self._pause = Pause(clock)
+        self._why = ""
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is no reader now."""
+        return self._reader is None
+
+    @property
+    def why_lost(self) -> str:
+        """The last failure, one sentence; empty before the first."""
+        return self._why
+
+    def poll(self) -> tuple[str, ...]:
+        """Return the chips read since the last call; none while the reader is lost."""
+        if self._reader is None and not self._pause.over:
+            return ()
+        try:
+            if self._reader is None:
+                self._reader = self._open_reader()
+            chips = self._reader.poll()
+        except HardwareError as error:
+            self._why = str(error)
+            self._pause.begin()
+            self.close()
+            return ()
+        self._pause.reset()
+        return chips
+
+    def close(self) -> None:
+        """Release the reader; may be called twice."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None

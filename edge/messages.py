@@ -89,7 +89,8 @@ class QualityWhy(StrEnum):
     BLURRED = "blurred"
     FROZEN = "frozen"
     MOVED = "moved"  # the camera, not the cat
-    LOST = "lost"  # there is no frame: the camera hangs or is gone
+    LATE = "late"  # no new frame came in time for this tick
+    LOST = "lost"  # there is no camera: it hangs or is gone
     FAILED = "failed"  # the frame is good, the model's runtime failed on it
 
 

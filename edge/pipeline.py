@@ -30,23 +30,21 @@ from edge.visits import OpenVisit
 if TYPE_CHECKING:
     from edge.coil import CoilGuard, CoilRefusal
     from edge.door import Door
-    from edge.keeper import CameraKeeper
+    from edge.keeper import CameraKeeper, ReaderKeeper
     from edge.messages import Frame, Grey, Patch, Scores
-    from edge.ports import ChipReader, Clock, Flap, Heartbeat, Indicator, Interpreter, Lamp, Record, Sensors
+    from edge.ports import Clock, Flap, Heartbeat, Indicator, Interpreter, Lamp, Record, Sensors
     from edge.quality import QualityJudge
     from edge.visits import Provenance
 
 CHIP_MEMORY_NS = 5_000_000_000
 """A chip read this long before its cat came into view still belongs to the visit."""
 
-READER_PAUSE_NS = 10_000_000_000
-"""A chip reader that failed is asked again after this long."""
-
 NO_FRAME_SEQ = -1
 """The number of the frame of an observation that had none."""
 
 _NO_MOTION = Motion(present=False, why=MotionWhy.STILL, box=None, area_fraction=0.0)
-_NO_FRAME = Quality(ok=False, why=QualityWhy.LOST, mean=0.0, contrast=0.0, sharpness=0.0)
+_LATE = Quality(ok=False, why=QualityWhy.LATE, mean=0.0, contrast=0.0, sharpness=0.0)
+_LOST = replace(_LATE, why=QualityWhy.LOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +98,7 @@ class Parts:
     sensors: Sensors
     lamp: Lamp
     indicator: Indicator
-    chip_reader: ChipReader | None
+    chip_reader: ReaderKeeper | None
     heartbeat: Heartbeat
     record: Record
     gate: Gate
@@ -121,7 +119,7 @@ class Pipeline:
         self._visit: OpenVisit | None = None
         self._serial = 0
         self._chips: deque[tuple[int, str]] = deque(maxlen=8)
-        self._reader_retry_ns = 0
+        self._reader_lost = False
         self._camera_lost = False
         self._pins_lost = False
         self._flap_open = False
@@ -145,7 +143,7 @@ class Pipeline:
         now_ns = self._parts.clock.monotonic_ns()
         self._follow_camera()
         reading = self._read_pins()
-        chips = self._poll_chips(now_ns)
+        chips = self._poll_chips()
         motion, quality = self._look(frame)
         self._attend(motion, quality, reading, chips, now_ns)
         if self._visit is not None:
@@ -162,9 +160,11 @@ class Pipeline:
         if self._visit is not None:
             self._end_visit(self._visit, now_ns)
 
-    def close_camera(self) -> None:
-        """Release the camera."""
+    def close(self) -> None:
+        """Release camera and chip reader; the pins belong to whoever opened them."""
         self._parts.camera.close()
+        if self._parts.chip_reader is not None:
+            self._parts.chip_reader.close()
 
     # --- see -------------------------------------------------------------------------------------------------------
 
@@ -180,7 +180,7 @@ class Pipeline:
 
     def _look(self, frame: Frame | None) -> tuple[Motion, Quality]:
         if frame is None:
-            return _NO_MOTION, _NO_FRAME
+            return _NO_MOTION, _LOST if self._parts.camera.lost else _LATE
         motion = self._parts.gate.see(frame.grey, self._parts.lamp.level())
         if not motion.present:
             return motion, self._parts.quality.watch_idle(frame, motion)
@@ -203,16 +203,15 @@ class Pipeline:
         self._pins_lost = False
         return reading
 
-    def _poll_chips(self, now_ns: int) -> tuple[str, ...]:
+    def _poll_chips(self) -> tuple[str, ...]:
         reader = self._parts.chip_reader
-        if reader is None or now_ns < self._reader_retry_ns:
+        if reader is None:
             return ()
-        try:
-            return reader.poll()
-        except HardwareError as error:
-            self._reader_retry_ns = now_ns + READER_PAUSE_NS
-            self._parts.record.event("chip_reader_lost", str(error))
-            return ()
+        chips = reader.poll()
+        if reader.lost != self._reader_lost:
+            self._reader_lost = reader.lost
+            self._parts.record.event("chip_reader_lost" if reader.lost else "chip_reader_back", reader.why_lost)
+        return chips
 
     # --- the visit -------------------------------------------------------------------------------------------------
 

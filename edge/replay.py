@@ -249,7 +249,7 @@ class Replayer:
         except EOFError:
             pipeline.stop()
         finally:
-            pipeline.close_camera()
+            pipeline.close()
         self.skipped.extend(Skipped(entry.path, entry.why) for entry in camera.skipped)
         yield from self._drain(collector)
 

@@ -92,6 +92,6 @@ def stage(path: Path, state_directory: Path, speed: float | None, *, endless: bo
     config = scene_config(scene, state_directory)
     clock = SimClock(NIGHTFALL, speed)
     world = open_world(scene, clock)
-    reader = None if config.chip.kind == "none" else world.chip_reader
+    reader = None if config.chip.kind == "none" else lambda: world.chip_reader
     devices = Devices(world.camera, world.flap, world.sensors, world.lamp, world.indicator, reader)
     return Stage(scene, world, clock, config, devices, FillingDisk(world))

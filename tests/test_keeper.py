@@ -10,8 +10,46 @@ import pytest
 
 from edge.adapters.clock import SimClock
 from edge.errors import HardwareError
-from edge.keeper import FIRST_PAUSE_S, LONGEST_PAUSE_S, CameraKeeper
+from edge.keeper import FIRST_PAUSE_S, LONGEST_PAUSE_S, CameraKeeper, ReaderKeeper
 from edge.messages import Frame, Image
+
+
+class Reader:
+    """A chip reader that fails as often as it is told to."""
+
+    def __init__(self, failures: int) -> None:
+        """Fail this many polls, then read a chip at each."""
+        self.failures = failures
+
+    def poll(self) -> tuple[str, ...]:
+        """Fail or read."""
+        if self.failures:
+            self.failures -= 1
+            raise HardwareError("the plug is out")
+        return ("276098106123456",)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+def test_a_chip_reader_that_vanishes_comes_back() -> None:
+    """A reader that fails is lost for a second, then opened anew and read."""
+    time = clock()
+    readers = iter([Reader(1), Reader(0)])
+    keeper = ReaderKeeper(lambda: next(readers), time)
+    told = [keeper.poll(), keeper.lost, keeper.poll()]
+    time.wait(FIRST_PAUSE_S)
+    assert ([(), True, ()], ("276098106123456",), False) == (told, keeper.poll(), keeper.lost)
+
+
+def test_a_chip_reader_that_cannot_be_opened_at_start_is_an_error() -> None:
+    """At start a missing reader is the owner's to know."""
+
+    def nothing() -> Reader:
+        raise HardwareError("no reader")
+
+    with pytest.raises(HardwareError, match="no reader"):
+        ReaderKeeper(nothing, clock())
 
 
 class Scripted:

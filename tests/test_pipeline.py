@@ -17,6 +17,8 @@ from edge.errors import HardwareError
 from edge.messages import REST, BoltAction, FlapCommand, QualityWhy, SensorReading, VerdictKind, Visit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     import numpy.typing as npt
 
@@ -87,7 +89,7 @@ class Broken:
     """Which parts of the rig do not work."""
 
     flap_breaks_at: int | None = None
-    chip_reader: ChipReader | None = None
+    open_chip_reader: Callable[[], ChipReader] | None = None
     sensors: Sensors | None = None
     interpreter: Interpreter | None = None
     ticks: int | None = None
@@ -101,7 +103,7 @@ def play(scene: Path, state: Path, broken: Broken | None = None) -> Played:
     devices = replace(
         stage.devices,
         flap=flap,
-        chip_reader=how.chip_reader or stage.devices.chip_reader,
+        open_chip_reader=how.open_chip_reader or stage.devices.open_chip_reader,
         sensors=how.sensors or stage.devices.sensors,
     )
     loaded = assembly.load_model(stage.config.model.bundle, stage.config.model.runtime, 1)
@@ -116,7 +118,7 @@ def play(scene: Path, state: Path, broken: Broken | None = None) -> Played:
     except EOFError:
         pass
     loop.stop()
-    loop.close_camera()
+    loop.close()
     return Played(memo, stage, flap, loop.door_state)
 
 
@@ -140,6 +142,7 @@ class DeadReader:
     def __init__(self) -> None:
         """Count how often it is asked."""
         self.asked = 0
+        self.closed = 0
 
     def poll(self) -> tuple[str, ...]:
         """Fail."""
@@ -147,18 +150,20 @@ class DeadReader:
         raise HardwareError("the line is cut")
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Count."""
+        self.closed += 1
 
 
 def test_a_dead_chip_reader_is_named_and_opens_nothing(tmp_path: Path) -> None:
     """Without its reader the flap goes on watching, takes the cat for a stranger, and asks again only now and then."""
     reader = DeadReader()
-    played = play(CLEAN_CAT, tmp_path, Broken(chip_reader=reader))
+    played = play(CLEAN_CAT, tmp_path, Broken(open_chip_reader=lambda: reader))
     kinds = {visit.verdict.kind for visit in played.memo.visits}
     assert (True, {"chip_reader_lost"}, True) == (
         VerdictKind.REFUSE_STRANGER in kinds and VerdictKind.ADMIT not in kinds,
         set(played.memo.events),
-        reader.asked <= 2,
+        # Asked again after pauses of 1, 2, 4 … seconds, closed each time.
+        3 <= reader.asked <= 5 and reader.asked == reader.closed,
     )
 
 

@@ -126,6 +126,12 @@ def test_a_lost_camera_is_blind_at_once() -> None:
     assert (VerdictKind.BLIND, "the camera was lost") == (verdict.kind, verdict.because)
 
 
+def test_one_late_frame_is_not_a_lost_camera() -> None:
+    """A frame that comes late is no evidence, but only a lost camera is blind before blind_after_s is over."""
+    judge = judged([seen(0, Label.CAT_HIDDEN), unseen(1, QualityWhy.LATE)])
+    assert False is judge.blind
+
+
 def test_frames_that_look_alike_count_less() -> None:
     """The same picture again weighs the floor, a new one weighs 1."""
     weights = (

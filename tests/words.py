@@ -29,7 +29,7 @@ STILL = Motion(present=False, why=MotionWhy.STILL, box=None, area_fraction=0.0)
 GOOD = Quality(ok=True, why=QualityWhy.OK, mean=90.0, contrast=40.0, sharpness=0.2)
 
 EVIDENCE = EvidenceSettings(
-    priors=(1 / 6,) * 6, llr_cap=3.0, prey_llr_cap=4.0, discount_floor=0.25, discount_scale=6.0, min_frames=3
+    priors=(1 / 6,) * 6, llr_cap=3.0, prey_llr_cap=2.0, discount_floor=0.25, discount_scale=6.0, min_frames=3
 )
 BOUNDS = Bounds(admit=3.9, refuse=-3.0, prey=3.0)
 MIMI = Residents(by_chip=(("276098106123456", "Mimi"),), any_cat=False)

@@ -16,6 +16,7 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -46,12 +47,16 @@ from edge.features import Recipe  # noqa: E402
 from edge.messages import LABELS, Label  # noqa: E402
 from edge.scoring import Calibration  # noqa: E402
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 NAME, VERSION = "first-student", "0.1.0"
 RECIPE = Recipe(width_px=112, height_px=84, margin=0.25, min_fraction=0.6, max_gain=4.0)
 FOLDS = (("tunnel",), ("feral",), ("dogcat",), ("caltech101",), ("raccoon", "dlcmouse"))
 GOLDEN_PER_LABEL = 4
 RANGE_PATCHES = 300  # that set the ranges of int8
 PARITY_PATCHES = 600
+UNCALIBRATED = Calibration(1.0, (0.0,) * len(LABELS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +126,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _refuse_overwriting(options: Options) -> None:
-    if (options.out / MANIFEST).exists() and not options.replace:
-        raise DataSetError(f"{options.out}: holds a bundle; say --replace, or another --out")
+    if (options.out / MANIFEST).exists():
+        if not options.replace:
+            raise DataSetError(f"{options.out}: holds a bundle; say --replace, or another --out")
+    elif options.out.exists():
+        raise DataSetError(f"{options.out}: is there and is no bundle; name a directory that is free")
     if not options.device_python.exists():
         raise DataSetError(f"{options.device_python}: is not there; make setup first, or name one with --device-python")
 
@@ -164,18 +172,12 @@ def _unseen_homes(samples: tuple[Sample, ...], schedule: Schedule, progress: Pro
     figures: list[Metric] = []
     for fold in FOLDS:
         progress.say(f"without {' and '.join(fold)}")
-        net = train(
-            [sample for sample in samples if sample.home not in fold and sample.part == "train"],
-            RECIPE,
-            schedule,
-            progress.shown,
-        )
+        known = [sample for sample in samples if sample.home not in fold and sample.part == "train"]
+        net = train(known, RECIPE, schedule, progress.shown)
         for home in fold:
             there = [sample for sample in samples if sample.home == home]
             judged += there
-            scores.append(
-                softmax(float_logits(net, plain_patches(there, RECIPE)), Calibration(1.0, (0.0,) * len(LABELS)))
-            )
+            scores.append(softmax(float_logits(net, plain_patches(there, RECIPE)), UNCALIBRATED))
             figures += measure.coarse_figures(f"unseen_{home}", there, scores[-1])
     return [*measure.coarse_figures("unseen", judged, np.concatenate(scores)), *figures]
 
@@ -192,55 +194,55 @@ class Trained:
 
 def _product(trained: Trained, options: Options, folder: Path) -> Product:
     """Quantise, calibrate and measure a trained student."""
-    rng, net, samples, photographs = (
-        np.random.default_rng(options.seed),
-        trained.net,
-        trained.samples,
-        trained.photographs,
-    )
-    model = export_int8(net, plain_patches(_some(_part(samples, "train"), RANGE_PATCHES, rng), RECIPE), folder)
+    rng, train_part = np.random.default_rng(options.seed), _part(trained.samples, "train")
+    model = export_int8(trained.net, plain_patches(_some(train_part, RANGE_PATCHES, rng), RECIPE), folder)
 
     def run(chosen: list[Sample], runtime: str = "litert") -> measure.Run:
         return measure.run_on_device_python(model, plain_patches(chosen, RECIPE), runtime, options.device_python)
 
-    calibration_samples = _part(samples, "calibration")
-    calibration_run = run(calibration_samples)
-    calibration = fit_calibration(
-        calibration_run.real_logits, allowed_flags(calibration_samples), _even_weights(calibration_samples)
-    )
-    parity = _some([*_part(samples, "test"), *calibration_samples], PARITY_PATCHES, rng)
+    calibrating, photographs = _part(trained.samples, "calibration"), trained.photographs
+    logits = run(calibrating).real_logits
+    calibration = fit_calibration(logits, allowed_flags(calibrating), _even_weights(calibrating))
+    tested = _part(trained.samples, "test")
+    parity = _some([*tested, *calibrating], PARITY_PATCHES, rng)
     litert, tflite = run(parity), run(parity, "tflite")
-    later = [sample for sample in samples if sample.home == "tunnel" and sample.part == "test"]
-    nights = [sample for sample in samples if sample.home == SIM and sample.part == "test"]
-    golden = _golden(nights)
-    later_scores, night_scores = (softmax(run(chosen).real_logits, calibration) for chosen in (later, nights))
+    golden = _golden([sample for sample in tested if sample.home == SIM])
     return Product(
         name=NAME,
         version=VERSION,
         created=dt.datetime.now(tz=dt.UTC).date().isoformat(),
-        command=f"tools/train_student.py --seed {options.seed} --pictures {options.pictures}"
-        f" --fold-pictures {options.fold_pictures} --sim {options.sim}",
+        command=_command(options),
         model=model,
         recipe=RECIPE,
         calibration=calibration,
         data_set=DataSet(photographs.sha256, len(photographs.samples), options.sim),
         sources=photographs.sources,
         metrics=(
-            *measure.coarse_figures("tunnel_later", later, later_scores),
-            *measure.fine_figures("tunnel_later", later, later_scores),
+            *_tested("tunnel_later", [s for s in tested if s.home == "tunnel"], run, calibration),
             *trained.unseen,
-            *measure.coarse_figures("sim", nights, night_scores),
-            *measure.fine_figures("sim", nights, night_scores),
-            *measure.parity_figures(float_logits(net, plain_patches(parity, RECIPE)), litert, tflite),
+            *_tested("sim", [s for s in tested if s.home == SIM], run, calibration),
+            *measure.parity_figures(float_logits(trained.net, plain_patches(parity, RECIPE)), litert, tflite),
         ),
         golden_patches=plain_patches(golden, RECIPE),
         golden_labels=tuple(sample.label for sample in golden),
         golden_runs=(run(golden), run(golden, "tflite")),
-        reference_patches=plain_patches(calibration_samples, RECIPE),
-        reference_scores=softmax(calibration_run.real_logits, calibration),
+        reference_patches=plain_patches(calibrating, RECIPE),
+        reference_scores=softmax(logits, calibration),
         difference_lsb=measure.largest_difference_lsb(litert, tflite),
         facts=_facts(photographs, options),
     )
+
+
+def _tested(
+    name: str, chosen: list[Sample], run: Callable[[list[Sample]], measure.Run], calibration: Calibration
+) -> list[Metric]:
+    scores = softmax(run(chosen).real_logits, calibration)
+    return [*measure.coarse_figures(name, chosen, scores), *measure.fine_figures(name, chosen, scores)]
+
+
+def _command(options: Options) -> str:
+    sizes = f"--pictures {options.pictures} --fold-pictures {options.fold_pictures} --sim {options.sim}"
+    return f"tools/train_student.py --seed {options.seed} {sizes}"
 
 
 def _some(samples: list[Sample], count: int, rng: np.random.Generator) -> list[Sample]:
