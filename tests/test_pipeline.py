@@ -2,124 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from oracle import Oracle
+from playing import Broken, Memo, play
 
 from edge import assembly, simulation
 from edge.adapters.absent import AbsentHeartbeat
 from edge.assembly import Host, Memory
 from edge.door import DoorState
 from edge.errors import HardwareError
-from edge.messages import REST, BoltAction, FlapCommand, QualityWhy, SensorReading, VerdictKind, Visit
+from edge.messages import BoltAction, QualityWhy, SensorReading, VerdictKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
     import numpy.typing as npt
 
-    from edge.ports import ChipReader, Flap, Interpreter, Sensors
-
 SCENES = Path(__file__).parent / "scenarios"
 CLEAN_CAT = SCENES / "opens_for_own_clean_cat.toml"
-
-
-@dataclass
-class Memo:
-    """The Record port, in memory."""
-
-    visits: list[Visit] = field(default_factory=list)
-    events: list[str] = field(default_factory=list)
-    heats: list[float] = field(default_factory=list)
-
-    def visit(self, visit: Visit) -> None:
-        """Keep a visit."""
-        self.visits.append(visit)
-
-    def event(self, kind: str, detail: str) -> None:
-        """Keep an event and that it has a detail."""
-        self.events.append(kind if detail or kind == "camera_back" else f"{kind} without detail")
-
-    def heat(self, heat_s: float) -> None:
-        """Keep a heat."""
-        self.heats.append(heat_s)
-
-
-class Watched:
-    """A flap that remembers what it was told, and may break at the n-th order for power."""
-
-    def __init__(self, inner: Flap, breaks_at: int | None = None) -> None:
-        """Stand before the simulated flap."""
-        self.inner = inner
-        self.told: list[BoltAction] = []
-        self._breaks_at = breaks_at
-
-    def apply(self, command: FlapCommand) -> None:
-        """Remember, and pass on."""
-        self.told.append(command.action)
-        if command != REST and self.told.count(BoltAction.ENERGISE) == self._breaks_at:
-            raise HardwareError("the pin cannot be driven")
-        self.inner.apply(command)
-
-    def powered(self) -> bool:
-        """Return the simulated flap's."""
-        return self.inner.powered()
-
-    def close(self) -> None:
-        """Close the simulated flap."""
-        self.inner.close()
-
-
-@dataclass(frozen=True)
-class Played:
-    """A scene that has ended."""
-
-    memo: Memo
-    stage: simulation.Stage
-    flap: Watched
-    state: DoorState
-
-
-@dataclass(frozen=True)
-class Broken:
-    """Which parts of the rig do not work."""
-
-    flap_breaks_at: int | None = None
-    open_chip_reader: Callable[[], ChipReader] | None = None
-    sensors: Sensors | None = None
-    interpreter: Interpreter | None = None
-    ticks: int | None = None
-
-
-def play(scene: Path, state: Path, broken: Broken | None = None) -> Played:
-    """Play a scene to the loop, with parts of it broken, and stop it as the daemon does."""
-    how = broken or Broken()
-    stage = simulation.stage(scene, state, None)
-    memo, flap = Memo(), Watched(stage.devices.flap, how.flap_breaks_at)
-    devices = replace(
-        stage.devices,
-        flap=flap,
-        open_chip_reader=how.open_chip_reader or stage.devices.open_chip_reader,
-        sensors=how.sensors or stage.devices.sensors,
-    )
-    loaded = assembly.load_model(stage.config.model.bundle, stage.config.model.runtime, 1)
-    loaded = replace(loaded, model=replace(loaded.model, interpreter=how.interpreter or Oracle(stage.world)))
-    host = Host(stage.clock, AbsentHeartbeat())
-    loop = assembly.pipeline(stage.config, loaded, devices, host, Memory(memo, 0.0))
-    turns = 0
-    try:
-        while how.ticks is None or turns < how.ticks:
-            loop.tick()
-            turns += 1
-    except EOFError:
-        pass
-    loop.stop()
-    loop.close()
-    return Played(memo, stage, flap, loop.door_state)
 
 
 def test_the_bolt_opens_and_rests_again(tmp_path: Path) -> None:
