@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SCENES = Path(__file__).parent / "scenarios"
 CLEAN_CAT = str(SCENES / "opens_for_own_clean_cat.toml")
+WITH_PREY = str(SCENES / "prey_is_refused.toml")  # a rare class is always kept, however sure the model is
 
 Run = tuple[int, list[str], list[str]]
 
@@ -50,7 +51,7 @@ def run(capfd: pytest.CaptureFixture[str]) -> Callable[..., Run]:
 def night(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory that a played scene has left behind."""
     out = tmp_path_factory.mktemp("night")
-    assert 0 == main(["demo", CLEAN_CAT, "--speed", "0", "--out", str(out)])
+    assert 0 == main(["demo", WITH_PREY, "--speed", "0", "--out", str(out)])
     return out
 
 
@@ -64,7 +65,7 @@ def picture(tmp_path: Path) -> Path:
 
 def test_the_demonstration_tells_the_night_and_leaves_it_behind(run: Callable[..., Run], tmp_path: Path) -> None:
     """One line a visit, a closing table, and a journal, a spool and key frames that one can look at."""
-    status, lines, _ = run("demo", CLEAN_CAT, "--speed", "0", "--out", tmp_path)
+    status, lines, _ = run("demo", WITH_PREY, "--speed", "0", "--out", tmp_path)
     left = {path.name for path in tmp_path.iterdir()}
     pictures = list((tmp_path / "spool").glob("*/*.jpg"))
     assert (0, True, {"journal.sqlite", "spool", "catflap.log"}, True) == (

@@ -272,19 +272,29 @@ def idle(_: argparse.Namespace) -> None:
 
 
 def process(_: argparse.Namespace) -> None:
-    """Measure the simulated daemon as a process of its own: time to READY, resident memory after ten seconds."""
+    """Measure the simulated daemon as a process of its own: time to READY, memory, and SIGTERM to its end."""
     with tempfile.TemporaryDirectory() as place:
         address = str(Path(place) / "notify")
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         listener.bind(address)
         starts = [started(listener, address, place) for _turn in range(5)]
         listener.close()
-    emit("start_to_ready", percentiles([ready for ready, _ in starts]), "s", bound=1.5)
-    emit("resident", max(resident for _, resident in starts), "MB", bound=90, aim=60)
+    emit("start_to_ready", percentiles([life.ready_s for life in starts]), "s", bound=1.5)
+    emit("resident", max(life.resident_mb for life in starts), "MB", bound=90, aim=60)
+    emit("sigterm_to_exit", percentiles([life.exit_s for life in starts]), "s", bound=2)
 
 
-def started(listener: socket.socket, address: str, place: str) -> tuple[float, float]:
-    """Start a daemon, wait for READY, let it run for two seconds; return seconds to READY and MB resident."""
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One daemon from start to end."""
+
+    ready_s: float
+    resident_mb: float
+    exit_s: float
+
+
+def started(listener: socket.socket, address: str, place: str) -> Life:
+    """Start a daemon, wait for READY, let it run for two seconds, and stop it in the middle of a visit."""
     environment = {**os.environ, "NOTIFY_SOCKET": address}
     begun = time.monotonic()
     command = [sys.executable, "-m", "edge.cli", "run", "--simulate", str(WATCHED_SCENE)]
@@ -297,8 +307,11 @@ def started(listener: socket.socket, address: str, place: str) -> tuple[float, f
         while time.monotonic() < until:
             listener.recv(4096)
         resident = resident_mb(child.pid)
+        asked = time.monotonic()
         child.terminate()
-    return ready, resident
+        child.wait()
+        ended = time.monotonic() - asked
+    return Life(ready, resident, ended)
 
 
 def resident_mb(pid: int) -> float:

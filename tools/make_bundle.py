@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 EVIDENCE = EvidenceSettings(
     priors=(1 / 6,) * 6,  # the calibration weighs every class alike
     llr_cap=3.0,
-    prey_llr_cap=4.0,
+    prey_llr_cap=2.0,  # under the common budgets no single frame is enough to call it prey
     discount_floor=0.25,
     discount_scale=6.0,
     min_frames=3,

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NAME, VERSION = "first-student", "0.1.0"
-RECIPE = Recipe(width_px=112, height_px=84, margin=0.25, min_fraction=0.6, max_gain=4.0)
+RECIPE = Recipe(width_px=160, height_px=120, margin=0.25, min_fraction=0.6, max_gain=4.0)
 FOLDS = (("tunnel",), ("feral",), ("dogcat",), ("caltech101",), ("raccoon", "dlcmouse"))
 GOLDEN_PER_LABEL = 4
 RANGE_PATCHES = 300  # that set the ranges of int8
@@ -102,11 +102,11 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("--out", type=Path, required=True, help="the bundle's directory")
     parser.add_argument("--replace", action="store_true", help="replace a bundle that is there")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--pictures", type=int, default=48_000, help="augmented pictures shown in the main training")
+    parser.add_argument("--pictures", type=int, default=24_000, help="augmented pictures shown in the main training")
     parser.add_argument(
-        "--fold-pictures", type=int, default=16_000, help="the same for each left-out group; 0: leave out"
+        "--fold-pictures", type=int, default=4_000, help="the same for each left-out group; 0: leave out"
     )
-    parser.add_argument("--sim", type=int, default=4000, help="frames of the simulated world")
+    parser.add_argument("--sim", type=int, default=6000, help="frames of the simulated world")
     parser.add_argument("--device-python", type=Path, default=ROOT / ".venv/bin/python", help="with both runtimes")
     return Options(**vars(parser.parse_args(arguments)))
 
@@ -142,7 +142,13 @@ def _make(options: Options) -> None:
     progress.say(f"{len(photographs.samples)} photographs; drawing {options.sim} frames")
     samples = (*photographs.samples, *simulated(options.sim, options.seed))
     schedule = Schedule(
-        options.pictures, batch=32, peak_rate=1.5e-3, decay=0.03, identity_weight=0.1, seed=options.seed
+        options.pictures,
+        batch=32,
+        peak_rate=1.5e-3,
+        trunk_share=0.2,
+        decay=0.03,
+        identity_weight=0.1,
+        seed=options.seed,
     )
     unseen = _unseen_homes(samples, replace(schedule, pictures=options.fold_pictures), progress)
     progress.say("the student that ships")

@@ -11,8 +11,6 @@ import pytest
 from dataset import (
     Augmenter,
     DataSetError,
-    Sample,
-    allowed_by,
     allowed_flags,
     draw_weights,
     part_of,
@@ -22,20 +20,16 @@ from dataset import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from samples_made import sample
 
 from edge.features import Recipe, extract
-from edge.messages import Box, Label
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edge.messages import Label
+
 RECIPE = Recipe(64, 48, 0.25, 0.6, 4.0)
-
-
-def sample(label: str = "cat_clear", home: str = "tunnel", seed: int = 0) -> Sample:
-    """A picture of noise."""
-    grey = np.random.default_rng(seed).integers(0, 256, (120, 160), np.uint8)
-    return Sample(grey, Box(0, 0, 160, 120), label, allowed_by(label, "here"), home, "v1", "train", -1)
 
 
 def written(folder: Path, rows: list[dict[str, str]]) -> Path:

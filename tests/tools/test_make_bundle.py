@@ -12,7 +12,7 @@ from dataset import Source, allowed_by
 from figures import wilson
 from make_bundle import Facts, Product, write
 from measure import Run, as_coarse, coarse_figures, fine_figures, largest_difference_lsb
-from test_dataset import sample
+from samples_made import sample
 
 from edge.bundle import factory_directory, golden, load
 from edge.messages import LABELS
