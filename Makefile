@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench soak-memory model train-setup scenes lock clean
+.PHONY: help setup run test lint types unit bench benchmarks model train-setup figures lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -37,7 +37,12 @@ unit: setup
 	CATFLAP_DATA="$${CATFLAP_DATA:-$(DATA)}" $(BIN)/pytest -n 2
 
 bench: setup ## one JSON line per figure
-	$(BIN)/python tools/bench.py
+	@$(BIN)/python tools/bench.py
+
+benchmarks: setup ## the same, into docs/benchmarks.md
+	$(BIN)/python tools/bench.py > .bench.jsonl
+	$(BIN)/python tools/bench_page.py < .bench.jsonl > docs/benchmarks.md
+	@rm .bench.jsonl
 
 TRAIN := .venv-train
 
@@ -51,6 +56,9 @@ $(TRAIN)/.installed: requirements/train-py311.txt
 
 model: setup train-setup ## make models/factory anew from DATA=…, in about fifteen minutes on two cores
 	$(TRAIN)/bin/python tools/train_student.py --data $(DATA) --out models/factory --replace
+
+figures: setup ## what the flap makes of real photographs, from DATA=… into the README
+	$(BIN)/python tools/photograph_figures.py --data $(DATA) --write README.md
 
 lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
 	$(PYTHON) tools/lock.py

@@ -75,9 +75,9 @@ def _night(add: Callable[..., argparse.ArgumentParser]) -> None:
     demo.add_argument("--forever", action="store_true", help="begin again when the night is over")
     demo.add_argument("--out", type=Path, metavar="DIR", help="where journal, spool and key frames go")
     demo.set_defaults(act="night:demo")
-    film = add("film", help="render a scene to a GIF or MP4 that one can look at")
+    film = add("film", help="render a scene to a film that one can look at")
     film.add_argument("scene", metavar="SCENE", help="a shipped scene or a scene file")
-    film.add_argument("file", type=Path, help="FILE.gif or FILE.mp4")
+    film.add_argument("file", type=Path, help="FILE.mp4, or .avi, .webp or .png (animated)")
     film.set_defaults(act="night:film")
 
 

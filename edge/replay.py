@@ -48,7 +48,10 @@ FRAMES_TO_SETTLE = 100
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """One visit that was judged: its canonical line and, for a spool record, what it had come to before."""
+    """One visit that was judged: its canonical line and, for a spool record, what it had come to before.
+
+    ``fields["source"]`` is where it came from: a record, a film, a folder, or ``home/visit`` of an imagefolder.
+    """
 
     fields: dict[str, Value]
     same: bool
@@ -199,9 +202,9 @@ class Replayer:
         except InputError as error:
             self.skipped.append(Skipped(directory, str(error)))
             return
-        yield self._judged_again(stored)
+        yield self._judged_again(stored, str(directory))
 
-    def _judged_again(self, stored: Visit) -> Replayed:
+    def _judged_again(self, stored: Visit, source: str) -> Replayed:
         rules = replace(stored.rules, evidence=self._loaded.evidence) if self._other_model else stored.rules
         observations = tuple(self._scored_again(entry) for entry in stored.observations)
         verdict = replayed(observations, stored.chips, VisitJudge(rules))
@@ -214,7 +217,7 @@ class Replayer:
             model_id=self._loaded.model_id,
             runtime=self._loaded.runtime,
         )
-        fields = summary(again, None, "replayed").fields()
+        fields = {"source": source, **summary(again, None, "replayed").fields()}
         fields |= {"stored_verdict": stored.verdict.kind, "stored_model": stored.model_id, "same": same}
         return Replayed(fields, same or self._other_model)
 
@@ -232,30 +235,32 @@ class Replayer:
         except (InputError, HardwareError) as error:
             self.skipped.append(Skipped(path, str(error)))
             return
-        yield from self._run(camera, Gate(assembly.gate_settings(self._config)), EPOCH)
+        yield from self._run(camera, Gate(assembly.gate_settings(self._config)), EPOCH, str(path))
 
     def _imagefolder(self, path: Path) -> Iterator[Replayed]:
         """Run the visits of an imagefolder, each by itself; its pictures were taken because something had moved."""
-        for _, rows in sorted(_visits_of(path).items()):
-            yield from self._run(_Stills(path, rows), OpenGate(), _taken(rows[0]) or EPOCH)
+        for visit, rows in sorted(_visits_of(path).items()):
+            yield from self._run(_Stills(path, rows), OpenGate(), _taken(rows[0]) or EPOCH, visit)
 
-    def _run(self, camera: RecordedCamera | _Stills, gate: Gate | OpenGate, started: datetime) -> Iterator[Replayed]:
+    def _run(
+        self, camera: RecordedCamera | _Stills, gate: Gate | OpenGate, started: datetime, source: str
+    ) -> Iterator[Replayed]:
         collector = _Collector()
         pipeline = self._pipeline(camera, gate, collector, SimClock(started))
         try:
             while True:
                 pipeline.tick()
-                yield from self._drain(collector)
+                yield from self._drain(collector, source)
         except EOFError:
             pipeline.stop()
         finally:
             pipeline.close()
         self.skipped.extend(Skipped(entry.path, entry.why) for entry in camera.skipped)
-        yield from self._drain(collector)
+        yield from self._drain(collector, source)
 
-    def _drain(self, collector: _Collector) -> Iterator[Replayed]:
+    def _drain(self, collector: _Collector, source: str) -> Iterator[Replayed]:
         for visit in collector.visits:
-            yield Replayed(summary(visit, None, "replayed").fields(), same=True)
+            yield Replayed({"source": source, **summary(visit, None, "replayed").fields()}, same=True)
         collector.visits.clear()
 
     def _pipeline(

@@ -158,7 +158,7 @@ def _set(*keys: str | int, to: object) -> Callable[[Table], None]:
         (lambda table: table["labels"].reverse(), "labels"),
         (_set("labels", 0, to="dog"), "labels"),
         (_set("recipe", "width_px", to=12), "recipe"),
-        (_set("recipe", "width_px", to=160), "input.shape"),
+        (_set("recipe", "width_px", to=168), "input.shape"),
         (_set("recipe", "width_px", to=True), "width_px"),
         (_set("recipe", "margin", to=-0.1), "margin"),
         (_set("recipe", "min_fraction", to=0), "min_fraction"),

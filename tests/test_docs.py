@@ -10,6 +10,7 @@ import pytest
 from test_architecture import FLOORS
 
 from edge import config
+from edge.bundle import factory_directory, load
 from edge.cli import _parser
 from edge.messages import VerdictKind
 
@@ -34,7 +35,14 @@ def test_the_example_configuration_is_one() -> None:
 def test_every_verdict_is_explained() -> None:
     """The README's table has a row for every verdict there is."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [] == [kind for kind in VerdictKind if f"| `{kind}` |" not in text]
+    assert [] == [kind for kind in VerdictKind if f"\n| `{kind}` |" not in text]
+
+
+def test_the_figures_are_those_of_the_model_that_ships() -> None:
+    """The README's figures on photographs and the benchmarks name the factory bundle's model; else they are old."""
+    shipped = load(factory_directory()).model_id
+    pages = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/benchmarks.md")]
+    assert [True, True] == [shipped in page for page in pages]
 
 
 def test_the_floors_in_the_plan_are_the_floors_in_the_test() -> None:

@@ -63,7 +63,7 @@ def _report_skipped(reasons: list[str]) -> None:
 
 def _line(fields: Mapping[str, Value]) -> str:
     was = f"  (stored: {fields['stored_verdict']})" if "stored_verdict" in fields else ""
-    return f"{fields['visit']!s:24}  {fields['verdict']!s:15}  {fields['because']}{was}"
+    return f"{fields['source']!s:48}  {fields['verdict']!s:15}  {fields['because']}{was}"
 
 
 def _config(arguments: argparse.Namespace) -> config.Config:

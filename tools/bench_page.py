@@ -1,0 +1,66 @@
+"""Turn what ``tools/bench.py`` printed into docs/benchmarks.md. No figure on that page is typed by hand.
+
+``make benchmarks`` runs both: ``bench.py > lines`` and ``bench_page.py < lines > docs/benchmarks.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from string import Template
+from typing import Any
+
+_PAGE = Template("""\
+# Benchmarks
+
+$machine, $cores cores, $system, Python $python, $date; model $model in $runtime, one thread. Made by `make benchmarks`
+from the JSON lines that `make bench` prints. Nobody has run this on a Raspberry Pi yet: milliseconds of this machine
+say nothing about a Pi, ratios say something.
+
+| figure | value | unit | bound |
+|---|---|---|---|
+$rows
+
+- `watched_tick` is one tick of the loop with something in front of the flap, all of it: motion, quality, features,
+  model, policy, record. It is measured in turn with `bare_invoke` of the same model in the same process, and
+  `watched_tick_over_bare_invoke` is the ratio pair by pair. What is written to disk when a visit ends is not in it.
+- `stage_*` are the parts by themselves, each called on the same frames again and again: warmer caches than in the loop.
+- `idle_tick_cpu` is processor time of a tick in which nothing moves, for a 320x240 picture.
+- `start_to_ready`, `resident` and `sigterm_to_exit` are of the simulated daemon as a process of its own, which draws
+  its own pictures as well; the signal comes in the middle of a visit.
+- `memory_growth` is the slope of a line through resident memory over the last three quarters of that many ticks of the
+  simulated daemon, with `first` and `last` as (tick, MB).
+- `admit_*` and `refuse_prey_*` count from the first frame that could be evidence to the verdict that moves or holds the
+  bolt, over all scenes; milliseconds of simulated time.
+""")
+
+
+def page(lines: list[str]) -> str:
+    """Return the page; raises KeyError where the run lacks a part the heading needs."""
+    figures = [json.loads(line) for line in lines]
+    machine = next(figure for figure in figures if figure["figure"] == "machine")
+    bare = next(figure for figure in figures if figure["figure"] == "bare_invoke")
+    return _PAGE.substitute(
+        {key: machine[key] for key in ("cores", "system", "python", "date")},
+        machine=machine["value"],
+        model=bare["model"],
+        runtime=bare["runtime"],
+        rows="\n".join(_row(figure) for figure in figures if figure is not machine),
+    )
+
+
+def _row(figure: dict[str, Any]) -> str:
+    value, unit = figure.pop("value"), figure.pop("unit")
+    told = ", ".join(f"{name} {share}" for name, share in value.items()) if isinstance(value, dict) else str(value)
+    bounds = ", ".join(
+        f"{key.removeprefix('bound').lstrip('_')} {figure[key]}".strip()
+        for key in figure
+        if key.startswith(("bound", "aim"))
+    )
+    known = {"figure", "model", "runtime"}
+    rest = [f"{key} {figure[key]}" for key in figure if key not in known and not key.startswith(("bound", "aim"))]
+    return f"| `{figure['figure']}` | {told}{' (' + ', '.join(rest) + ')' if rest else ''} | {unit} | {bounds} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page(sys.stdin.read().splitlines()))
