@@ -58,7 +58,7 @@ def test_the_bytes_that_were_hashed_are_the_bytes_that_run() -> None:
     assert loaded.manifest.files[0].sha256 == hashlib.sha256(loaded.model).hexdigest()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(name=st.sampled_from(FILES), where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_any_flipped_bit_is_found(shared_copy: Path, name: str, where: float, bit: int) -> None:
     """One flipped bit in any file is a TrustError that names the file."""
@@ -73,7 +73,7 @@ def test_any_flipped_bit_is_found(shared_copy: Path, name: str, where: float, bi
         path.write_bytes(right)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(name=st.sampled_from(FILES), keep=st.floats(0, 1, exclude_max=True))
 def test_any_missing_end_is_found(shared_copy: Path, name: str, keep: float) -> None:
     """A file that was cut off anywhere is a TrustError that names the file and both lengths."""
@@ -86,7 +86,7 @@ def test_any_missing_end_is_found(shared_copy: Path, name: str, keep: float) -> 
         path.write_bytes(right)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_damaged_manifest_never_ends_in_anything_but_trust_error(shared_copy: Path, where: float, bit: int) -> None:
     """A flipped bit in the manifest is refused, or gives a bundle with another id: never a traceback."""

@@ -212,5 +212,5 @@ class Coil(RuleBasedStateMachine):
         assert (self.wanted != REST and self.sent == REST) == (self.guard.refusal is not None)
 
 
-Coil.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Coil.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestCoil = Coil.TestCase

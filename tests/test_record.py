@@ -37,7 +37,7 @@ def written(visit: Visit, directory: Path) -> Path:
 
 
 @given(visit=visits())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_reading_returns_everything_that_was_written(visit: Visit) -> None:
     """A visit read from its record equals the visit in every number and every pixel of every patch."""
     with tempfile.TemporaryDirectory() as directory:

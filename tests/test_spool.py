@@ -205,7 +205,7 @@ def test_a_put_does_not_walk_the_disk(tmp_path: Path) -> None:
 @given(
     puts=st.lists(st.tuples(st.sampled_from((0.1, 0.5, 0.9)), st.integers(1, 6)), max_size=8), room=st.integers(1, 4)
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_bounds_hold_and_the_useful_stay(puts: list[tuple[float, int]], room: int) -> None:
     """The bytes stay under the bound, the newest stays, and nothing goes that is more useful than what is kept."""
     with tempfile.TemporaryDirectory() as directory:

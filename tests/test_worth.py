@@ -85,7 +85,7 @@ def test_draws_are_even() -> None:
 
 
 @given(visit=visits(), draw=st.floats(0.0, 1.0, exclude_max=True))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_visit_has_an_answer(visit: Visit, draw: float) -> None:
     """Whatever a visit holds, the answer is nothing or a usefulness from 0 to 1 that a better rule always exceeds."""
     found = worth(visit, BOUNDS, 0.5, draw)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.adapters.images import MAX_FILE_BYTES, decode_image, read_image
@@ -110,7 +110,7 @@ def test_what_is_not_a_file_is_refused(tmp_path: Path) -> None:
             read_image(tmp_path / name)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=200)
 @given(
     suffix=st.sampled_from([".png", ".jpg"]),
     start=st.integers(0, 2000),
