@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -165,7 +166,8 @@ def test_another_writer_makes_rows_wait(journal: Journal, path: Path) -> None:
     other.execute("ROLLBACK")
     other.close()
     journal.close()
-    assert ["a"] == kinds(Journal.open(path))
+    with closing(Journal.open(path)) as reopened:
+        assert ["a"] == kinds(reopened)
 
 
 def test_what_waits_is_bounded(journal: Journal) -> None:
