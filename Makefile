@@ -46,15 +46,16 @@ benchmarks: setup ## the same, into docs/benchmarks.md
 
 TRAIN := .venv-train
 
-train-setup: $(TRAIN)/.installed ## make the trainer's environment (.venv-train; Python 3.11 only, 2.3 GB)
+train-setup: $(TRAIN)/.installed ## make the trainer's environment (.venv-train; Python 3.11 only, 2 to 6 GB)
 
-$(TRAIN)/.installed: requirements/train-py311.txt
+$(TRAIN)/.installed: requirements/train-py311.txt requirements/train-cuda-py311.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11) and "the converter needs Python 3.11; say make model PYTHON=python3.11")'
 	$(PYTHON) -m venv --clear $(TRAIN)
-	$(TRAIN)/bin/pip install --quiet --require-hashes -r requirements/train-py311.txt
+	$(TRAIN)/bin/pip install --quiet --require-hashes --no-deps -r requirements/train-py311.txt
+	$(TRAIN)/bin/python -c 'import torch' 2>/dev/null || $(TRAIN)/bin/pip install --quiet --require-hashes --no-deps -r requirements/train-cuda-py311.txt
 	@touch $@
 
-model: setup train-setup ## make models/factory anew from DATA=…, in about fifteen minutes on two cores
+model: setup train-setup ## make models/factory anew from DATA=…, in about twenty minutes on two cores
 	$(TRAIN)/bin/python tools/train_student.py --data $(DATA) --out models/factory --replace
 
 figures: setup ## what the flap makes of real photographs, from DATA=… into the README

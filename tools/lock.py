@@ -2,11 +2,13 @@
 
     python3.11 tools/lock.py && python3.13 tools/lock.py
 
-No package host is written into a lock file: whoever installs decides where from.
+No package host is written into a lock file: whoever installs decides where from. ``train-cuda`` is what the default
+build of torch for Linux needs besides; it is locked without ``PIP_FIND_LINKS``, by which a machine may offer another.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -30,7 +32,8 @@ OPTIONS = (
 def main() -> int:
     """Lock what this Python can install."""
     old = sys.version_info < (3, 12)
-    names = ("runtime", "dev", "train") if old else ("runtime", "dev")
+    names = ("runtime", "dev", "train", "train-cuda") if old else ("runtime", "dev")
+    default = {key: value for key, value in os.environ.items() if key != "PIP_FIND_LINKS"}
     with tempfile.TemporaryDirectory() as place:
         venv.create(place, with_pip=True)
         tools = Path(place) / "bin"
@@ -38,7 +41,7 @@ def main() -> int:
         for name in names:
             target = f"{name}-{'py311' if old else 'py313'}.txt"
             command = [str(tools / "pip-compile"), *OPTIONS, "--output-file", target, f"{name}.in"]
-            subprocess.run(command, cwd=REQUIREMENTS, check=True)
+            subprocess.run(command, cwd=REQUIREMENTS, check=True, env=default if name == "train-cuda" else None)
             print(f"requirements/{target}")
     return 0
 
