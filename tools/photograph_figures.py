@@ -24,6 +24,7 @@ from typing import Any
 from dataset import COARSE, TUNNEL_TEST_FROM, coarse, part_of
 from figures import wilson
 
+from edge.bundle import factory_directory, load
 from edge.messages import Label, VerdictKind
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -124,6 +125,8 @@ On the photographs of one real cat flap from $since on, months that the model ha
 $rule
 $table
 
+$unseen
+
 That flap took a few pictures a visit, one or two a second; this one takes ten a second, so it is `unsure` here more
 often than it would be. Pictures of prey: too few to call a rate.""")
 
@@ -145,6 +148,20 @@ def report(said: Judged) -> str:
         kinds=" | ".join(f"`{kind}`" for kind in VerdictKind),
         rule="|---" * (1 + len(VerdictKind)) + "|",
         table="\n".join(f"| {' | '.join(cells)} |" for cells in table),
+        unseen=_unseen(),
+    )
+
+
+def _unseen() -> str:
+    """Return, from the manifest, what to expect in a home that the model has not seen."""
+    figures = {metric.name: metric for metric in load(factory_directory()).manifest.metrics}
+    mine, always = (figures[f"unseen_{name}"] for name in ("balanced_accuracy", "balanced_majority"))
+    right, most = (figures[f"unseen_{name}"] for name in ("accuracy", "majority"))
+    return (
+        "In homes that it has not seen (leaving out one home after the other, see its card) the mean recall of the\n"
+        f"five classes is {mine.value:.3f} ({mine.low:.3f} to {mine.high:.3f}), where always naming one class has "
+        f"{always.value:.3f}; it is right on\n{right.value:.3f} of the pictures, where always saying “cat” would be "
+        f"right on {most.value:.3f}. It has to learn yours."
     )
 
 
