@@ -16,7 +16,7 @@ from edge import assembly, features
 from edge.adapters.absent import AbsentFlap, AbsentHeartbeat, AbsentIndicator, AbsentLamp, AbsentSensors
 from edge.adapters.clock import SimClock
 from edge.adapters.images import read_image
-from edge.adapters.video import RecordedCamera
+from edge.adapters.video import RecordedCamera, Skipped
 from edge.canonical import summary
 from edge.coil import CoilGuard
 from edge.door import Door, DoorTimes
@@ -55,14 +55,6 @@ class Replayed:
 
     fields: dict[str, Value]
     same: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A file that could not be used, and why."""
-
-    path: Path
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +141,7 @@ class _Stills:
             try:
                 self._image = read_image(path)
             except InputError as error:
-                self.skipped.append(Skipped(path, str(error)))
+                self.skipped.append(_skipped(path, error))
                 continue
             self._last_ns = self._moment_ns(row)
             return Frame(index, self._last_ns, grey_of(self._image))
@@ -200,9 +192,26 @@ class Replayer:
         try:
             stored = read_record(directory)
         except InputError as error:
-            self.skipped.append(Skipped(directory, str(error)))
+            self.skipped.append(_skipped(directory, error))
+            return
+        unfit = self._unfit(stored)
+        if unfit is not None:
+            self.skipped.append(Skipped(directory, unfit))
             return
         yield self._judged_again(stored, str(directory))
+
+    def _unfit(self, stored: Visit) -> str | None:
+        """Return why this model cannot judge a record: its patches are the very pixels its own model was shown."""
+        recipe = self._loaded.model.recipe
+        takes = (recipe.height_px, recipe.width_px)
+        shapes = {entry.patch.pixels.shape for entry in stored.observations if entry.patch is not None}
+        if shapes <= {takes}:
+            return None
+        height, width = next(iter(shapes - {takes}))
+        return (
+            f"its patches are {width}x{height} pixels, cut for {stored.model_id}; "
+            f"{self._loaded.model_id} takes {takes[1]}x{takes[0]}: name a model that fits with --model"
+        )
 
     def _judged_again(self, stored: Visit, source: str) -> Replayed:
         rules = replace(stored.rules, evidence=self._loaded.evidence) if self._other_model else stored.rules
@@ -233,7 +242,7 @@ class Replayer:
         try:
             camera = RecordedCamera(replace(self._config.camera, kind="video", source=str(path)))
         except (InputError, HardwareError) as error:
-            self.skipped.append(Skipped(path, str(error)))
+            self.skipped.append(_skipped(path, error))
             return
         yield from self._run(camera, Gate(assembly.gate_settings(self._config)), EPOCH, str(path))
 
@@ -255,7 +264,7 @@ class Replayer:
             pipeline.stop()
         finally:
             pipeline.close()
-        self.skipped.extend(Skipped(entry.path, entry.why) for entry in camera.skipped)
+        self.skipped.extend(camera.skipped)
         yield from self._drain(collector, source)
 
     def _drain(self, collector: _Collector, source: str) -> Iterator[Replayed]:
@@ -286,6 +295,10 @@ class Replayer:
         )
         provenance = Provenance(self._loaded.model_id, self._loaded.runtime, config.digest(), self._rules)
         return Pipeline(parts, assembly.wishes(config), provenance)
+
+
+def _skipped(path: Path, error: Exception) -> Skipped:
+    return Skipped(path, str(error).removeprefix(f"{path}: "))
 
 
 def grey_of(image: Image) -> Grey:

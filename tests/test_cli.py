@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pytest
+from visits_made import scores, visit_of
 
 from edge import bundle
 from edge.cli import main
+from edge.messages import Label
+from edge.record import write_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,6 +104,26 @@ def test_replay_reports_a_record_that_does_not_come_out(run: Callable[..., Run],
     (altered / "visit.json").write_text(json.dumps(told), encoding="utf-8")
     status, lines, _ = run("replay", altered, "--json")
     assert (1, [False]) == (status, [json.loads(line)["same"] for line in lines])
+
+
+def test_replay_names_a_record_whose_patches_another_model_was_shown(run: Callable[..., Run], tmp_path: Path) -> None:
+    """A model that takes patches of another size cannot judge a record: named, skipped, counted, status 1."""
+    for file in write_record(visit_of(scores(Label.CAT_CLEAR, 0.9)), "random"):
+        (tmp_path / file.name).write_bytes(file.data)
+    status, lines, errors = run("replay", tmp_path)
+    assert (1, []) == (status, lines)
+    assert f"catflap: skipped: {tmp_path}: its patches are 16x12 pixels" in errors[0]
+    assert "name a model that fits with --model" in errors[0]
+
+
+def test_replay_names_a_path_that_is_not_there(run: Callable[..., Run], tmp_path: Path) -> None:
+    """What is missing is named, skipped and counted, and the status is 1."""
+    gone = tmp_path / "gone"
+    status, _, errors = run("replay", gone)
+    assert (1, [f"catflap: skipped: {gone}: there is no such file or folder", "catflap: skipped 1 in all"]) == (
+        status,
+        errors,
+    )
 
 
 def test_replay_runs_a_folder_and_a_video(run: Callable[..., Run], tmp_path: Path) -> None:

@@ -165,7 +165,9 @@ def train(
     torch.manual_seed(schedule.seed)
     net = Student().to(memory_format=torch.channels_last)
     steps = schedule.pictures // schedule.batch
-    remember = torch.optim.swa_utils.get_ema_multi_avg_fn(1 - 20 / steps)  # the mean over about the last twentieth
+    remember = torch.optim.swa_utils.get_ema_multi_avg_fn(
+        max(1 - 20 / steps, 0.0)
+    )  # the mean over about the last twentieth
     average = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=remember, use_buffers=True)
     names = 1 + max(sample.individual for sample in samples)
     faces = nn.Parameter(torch.randn(max(names, 1), EMBEDDING))

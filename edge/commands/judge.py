@@ -30,7 +30,7 @@ def replay(arguments: argparse.Namespace) -> int:
         for entry in replayer.path(path):
             differ += not entry.same
             print(json.dumps(entry.fields) if arguments.json else _line(entry.fields))
-    _report_skipped([entry.why for entry in replayer.skipped])
+    _report_skipped([f"{entry.path}: {entry.why}" for entry in replayer.skipped])
     return FINDING if differ or replayer.skipped else 0
 
 
