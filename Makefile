@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks model train-setup figures lock clean
+.PHONY: help setup run test lint types unit bench benchmarks model train-setup baselines figures lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -57,6 +57,10 @@ $(TRAIN)/.installed: requirements/train-py311.txt requirements/train-cuda-py311.
 
 model: setup train-setup ## make models/factory anew from DATA=…, in about twenty minutes on two cores
 	$(TRAIN)/bin/python tools/train_student.py --data $(DATA) --out models/factory --replace
+
+baselines: setup train-setup ## what simple things reach on DATA=…, into docs/baselines.md
+	$(TRAIN)/bin/python tools/evaluate.py --baselines --data $(DATA) > .baselines.md
+	@mv .baselines.md docs/baselines.md
 
 figures: setup ## what the flap makes of real photographs, from DATA=… into the README
 	$(BIN)/python tools/photograph_figures.py --data $(DATA) --write README.md

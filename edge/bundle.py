@@ -21,7 +21,7 @@ import numpy as np
 from edge.codec import from_json
 from edge.errors import InputError, TrustError
 from edge.features import Recipe  # noqa: TC001 - the codec reads the hints of Manifest at run time
-from edge.messages import LABELS, EvidenceSettings, Grey, Label
+from edge.messages import LABELS, EvidenceSettings, Grey, Label, Metric
 from edge.scoring import Calibration, Quantisation
 
 Value = TypeVar("Value")
@@ -68,17 +68,6 @@ class DataSet:
     sha256: str
     photographs: int
     simulated: int
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One measured figure with its 95 % interval; ``count`` is the number of pictures behind it."""
-
-    name: str
-    value: float
-    low: float
-    high: float
-    count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,6 +236,17 @@ class EvidenceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Metric:
+    """One measured figure with its 95 % interval; ``count`` is the number of pictures or visits behind it."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Bounds:
     """The thresholds of the sequential test, natural logarithms.
 

@@ -22,6 +22,7 @@ FLOORS: dict[str, int] = {
     "quality": 2,
     "features": 2,
     "scoring": 2,
+    "evaluation": 2,
     "policy": 2,
     "door": 2,
     "coil": 2,

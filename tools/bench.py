@@ -52,6 +52,7 @@ Int8: TypeAlias = npt.NDArray[np.int8]
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIOS = ROOT / "tests" / "scenarios"
 WATCHED_SCENE = SCENARIOS / "opens_for_own_clean_cat.toml"
+SMALL_SPOOL_BYTES = 20_000_000
 
 
 def emit(figure: str, value: object, unit: str, **more: object) -> None:
@@ -321,10 +322,14 @@ def resident_mb(pid: int) -> float:
 
 
 def growth(arguments: argparse.Namespace) -> None:
-    """Run the simulated daemon for many ticks and fit a line to its memory."""
+    """Run the simulated daemon for many ticks and fit a line to its memory.
+
+    The spool is small: its list of records grows until it is full, and what happens after that is the question.
+    """
     with tempfile.TemporaryDirectory() as place:
         stage = simulation.stage(WATCHED_SCENE, Path(place), None, endless=True)
-        daemon = Daemon(stage.config, stage.devices, Host(stage.clock, AbsentHeartbeat()), Stores(stage.files))
+        config = replace(stage.config, spool=replace(stage.config.spool, max_bytes=SMALL_SPOOL_BYTES))
+        daemon = Daemon(config, stage.devices, Host(stage.clock, AbsentHeartbeat()), Stores(stage.files))
         points = []
         for turn in range(arguments.ticks):
             daemon.pipeline.tick()

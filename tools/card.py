@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from dataset import Source
     from make_bundle import Product
 
-    from edge.bundle import Metric
+    from edge.messages import Metric
 
 _CARD = Template("""\
 ---

@@ -31,6 +31,8 @@ PARTIAL: dict[str, frozenset[Label]] = {"cat": frozenset({Label.CAT_HIDDEN, Labe
 TUNNEL_CALIBRATION = ("2014-01-28", "2014-02-05")
 TUNNEL_TEST_FROM = "2014-03-01"
 SIM = "sim"
+FOLDS = (("tunnel",), ("feral",), ("dogcat",), ("caltech101",), ("raccoon", "dlcmouse"))
+"""Homes that are left out together to see how strangers fare; the two small ones hold other animals only."""
 
 
 class DataSetError(Exception):

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dataset import Source
-    from figures import Reals
     from measure import Run
 
-    from edge.bundle import DataSet, Metric
+    from edge.bundle import DataSet
+    from edge.evaluation import Reals
     from edge.features import Recipe
-    from edge.messages import Grey
+    from edge.messages import Grey, Metric
     from edge.scoring import Calibration
 
 EVIDENCE = EvidenceSettings(

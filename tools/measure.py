@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 from dataset import COARSE, Sample, coarse
-from figures import Indices, Reals, auc, balanced_accuracy, bootstrap, calibration_error, wilson
 
-from edge.bundle import Metric
-from edge.messages import LABELS, Grey, Label
+from edge.evaluation import Flags, Indices, Reals, auc, balanced_accuracy, bootstrap, calibration_error, wilson
+from edge.messages import LABELS, Grey, Label, Metric
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,13 +67,17 @@ def coarse_truth(samples: Sequence[Sample]) -> Indices:
 
 
 def coarse_figures(name: str, samples: Sequence[Sample], probabilities: Reals) -> list[Metric]:
+    """Return ``coarse_judgement`` of probabilities over the six classes."""
+    return coarse_judgement(name, samples, as_coarse(probabilities))
+
+
+def coarse_judgement(name: str, samples: Sequence[Sample], shares: Reals) -> list[Metric]:
     """Return accuracy and balanced accuracy over the five coarse classes, each beside what the majority class reaches.
 
     Where a home holds one class nearly alone, naming it always is right nearly always; balanced accuracy, the mean of
     the classes' recalls, gives the same habit one in the number of classes.
     """
-    truth, said = coarse_truth(samples), as_coarse(probabilities).argmax(axis=1)
-    visits = [f"{sample.home}/{sample.visit}" for sample in samples]
+    truth, said, visits = coarse_truth(samples), shares.argmax(axis=1), visits_of(samples)
     figures = [
         wilson(f"{name}_accuracy", int(np.sum(truth == said)), len(truth)),
         wilson(f"{name}_majority", int(np.bincount(truth).max()), len(truth)),
@@ -91,6 +94,19 @@ def coarse_figures(name: str, samples: Sequence[Sample], probabilities: Reals) -
     return figures
 
 
+def visits_of(samples: Sequence[Sample]) -> list[str]:
+    """Return the visit of each sample, unique over homes."""
+    return [f"{sample.home}/{sample.visit}" for sample in samples]
+
+
+def prey_ranking(name: str, risk: Reals, kinds: tuple[Flags, Flags], visits: Sequence[str]) -> Metric:
+    """Return how often a picture with prey ranks above a cat without; ``kinds`` says which pictures are which."""
+    prey, cats = kinds
+    return bootstrap(
+        f"{name}_prey_auc", lambda chosen: auc(risk[chosen][prey[chosen]], risk[chosen][cats[chosen]]), visits
+    )
+
+
 def fine_figures(name: str, samples: Sequence[Sample], probabilities: Reals) -> list[Metric]:
     """Return accuracy over the six classes, calibration error and the ranking of prey against other cats."""
     whole = [index for index, sample in enumerate(samples) if len(sample.allowed) == 1]
@@ -99,17 +115,13 @@ def fine_figures(name: str, samples: Sequence[Sample], probabilities: Reals) -> 
     right = scores.argmax(axis=1) == truth
     cats = np.isin(truth, [LABELS.index(Label.CAT_HIDDEN), LABELS.index(Label.CAT_CLEAR)])
 
-    def prey_auc(chosen: Indices) -> float:
-        risk, prey, cat = scores[chosen, _PREY], truth[chosen] == _PREY, cats[chosen]
-        return auc(risk[prey], risk[cat])
-
     figures = [
         wilson(f"{name}_six_class_accuracy", int(right.sum()), len(right)),
         bootstrap(f"{name}_calibration_error", lambda i: calibration_error(scores[i], right[i]), visits),
     ]
     prey = truth == _PREY
     if prey.any():
-        figures.append(bootstrap(f"{name}_prey_auc", prey_auc, visits))
+        figures.append(prey_ranking(name, scores[:, _PREY], (prey, cats), visits))
         figures.append(wilson(f"{name}_prey_first", int(right[prey].sum()), int(prey.sum())))
     return figures
 

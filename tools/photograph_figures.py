@@ -22,9 +22,9 @@ from string import Template
 from typing import Any
 
 from dataset import COARSE, TUNNEL_TEST_FROM, coarse, part_of
-from figures import wilson
 
 from edge.bundle import factory_directory, load
+from edge.evaluation import wilson
 from edge.messages import Label, VerdictKind
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -161,7 +161,8 @@ def _unseen() -> str:
         "In homes that it has not seen (leaving out one home after the other, see its card) the mean recall of the\n"
         f"five classes is {mine.value:.3f} ({mine.low:.3f} to {mine.high:.3f}), where always naming one class has "
         f"{always.value:.3f}; it is right on\n{right.value:.3f} of the pictures, where always saying “cat” would be "
-        f"right on {most.value:.3f}. It has to learn yours."
+        f"right on {most.value:.3f}. It has to\n"
+        "learn yours. What simple things reach on the same pictures stands in [docs/baselines.md](docs/baselines.md)."
     )
 
 

@@ -112,7 +112,7 @@ class Student(nn.Module):  # type: ignore[misc] # as above
         super().__init__()
         stem, blocks = _convolution(1, _STEM, 3, 2), [_Block(shape) for shape in _KEPT]
         last = _convolution(_KEPT[-1].after, _HEAD, 1)
-        self._known = nn.Sequential(*stem, *blocks)
+        self.known_blocks = nn.Sequential(*stem, *blocks)
         self._fresh = nn.Sequential(*last, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self._drop = nn.Dropout(0.2)
         self._logits = nn.Linear(_HEAD, len(LABELS))
@@ -126,14 +126,14 @@ class Student(nn.Module):  # type: ignore[misc] # as above
 
     def forward(self, x: Any) -> tuple[Any, Any]:  # noqa: ANN401 - as above
         """Return logits and embedding."""
-        features = self._fresh(self._known(x))
+        features = self._fresh(self.known_blocks(x))
         return self._logits(self._drop(features)), self._embedding(features)
 
     def groups(self, faces: Any) -> list[Any]:  # noqa: ANN401 - as above
         """Return what is to be learnt in two groups: what ImageNet taught already, and what is new."""
         new = (self._fresh, self._logits, self._embedding)
         return [
-            {"params": list(self._known.parameters())},
+            {"params": list(self.known_blocks.parameters())},
             {"params": [*(one for part in new for one in part.parameters()), faces]},
         ]
 
@@ -221,3 +221,18 @@ def float_logits(net: Student, patches: Grey) -> npt.NDArray[np.float64]:
         parts = [net(as_tensor(patches[start : start + 64]))[0].numpy() for start in range(0, len(patches), 64)]
     logits: npt.NDArray[np.float64] = np.concatenate(parts).astype(np.float64)
     return logits
+
+
+def frozen_features(patches: Grey) -> npt.NDArray[np.float32]:
+    """Return what the kept blocks see with ImageNet's weights and nothing learnt since: (count, 2 x channels).
+
+    Means and maxima over the picture, side by side.
+    """
+    known = Student().eval().known_blocks
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(patches), 64):
+            seen = known(as_tensor(patches[start : start + 64]))
+            parts.append(torch.cat([seen.mean((2, 3)), seen.amax((2, 3))], 1).numpy())
+    features: npt.NDArray[np.float32] = np.concatenate(parts)
+    return features

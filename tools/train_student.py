@@ -26,6 +26,7 @@ import measure  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from dataset import (  # noqa: E402
+    FOLDS,
     SIM,
     TUNNEL_CALIBRATION,
     TUNNEL_TEST_FROM,
@@ -37,22 +38,23 @@ from dataset import (  # noqa: E402
     read_photographs,
     simulated,
 )
-from figures import Reals, fit_calibration, softmax  # noqa: E402
+from figures import fit_calibration, softmax  # noqa: E402
 from make_bundle import Facts, Product, write  # noqa: E402
 from quantise import export_int8  # noqa: E402
 from student_net import Schedule, Student, float_logits, train  # noqa: E402
 
-from edge.bundle import MANIFEST, DataSet, Metric  # noqa: E402
+from edge.bundle import MANIFEST, DataSet  # noqa: E402
 from edge.features import Recipe  # noqa: E402
-from edge.messages import LABELS, Label  # noqa: E402
+from edge.messages import LABELS, Label, Metric  # noqa: E402
 from edge.scoring import Calibration  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge.evaluation import Reals
+
 NAME, VERSION = "first-student", "0.1.0"
 RECIPE = Recipe(width_px=160, height_px=120, margin=0.25, min_fraction=0.6, max_gain=4.0)
-FOLDS = (("tunnel",), ("feral",), ("dogcat",), ("caltech101",), ("raccoon", "dlcmouse"))
 GOLDEN_PER_LABEL = 4
 RANGE_PATCHES = 300  # that set the ranges of int8
 PARITY_PATCHES = 600

@@ -1,55 +1,12 @@
-"""Figures and their intervals, against values known otherwise."""
+"""The fit of the calibration, against what was put in."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
-from figures import auc, balanced_accuracy, bootstrap, calibration_error, fit_calibration, softmax, wilson
-from hypothesis import given
-from hypothesis import strategies as st
+from figures import fit_calibration, softmax
 
 from edge.scoring import Calibration
-
-
-def test_wilson_against_a_printed_value() -> None:
-    """81 of 263: 0.2553 to 0.3662 (Newcombe, Statistics in Medicine 1998, table I, method 3)."""
-    figure = wilson("x", 81, 263)
-    assert pytest.approx(0.2553, abs=1e-4) == figure.low
-    assert pytest.approx(0.3662, abs=1e-4) == figure.high
-
-
-@given(st.integers(1, 1000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_wilson_holds_its_share(counts: tuple[int, int]) -> None:
-    """The interval lies within 0..1 and holds the share, at 0 and at all of them too."""
-    figure = wilson("x", *counts)
-    assert 0 <= figure.low <= figure.value <= figure.high <= 1
-
-
-def test_auc_is_the_share_of_pairs_in_order() -> None:
-    """Pairs in the right order count 1, ties a half; without either class there is no answer."""
-    assert 0.75 == auc(np.array([1.0, 2.0]), np.array([0.0, 1.5]))
-    assert 0.5 == auc(np.array([1.0]), np.array([1.0]))
-    assert math.isnan(auc(np.array([]), np.array([1.0])))
-
-
-def test_balanced_accuracy_counts_classes_not_pictures() -> None:
-    """Nine right of a common class and none of a rare one is a half."""
-    assert 0.5 == balanced_accuracy(np.array([0] * 9 + [1]), np.zeros(10, np.int64))
-
-
-def test_the_bootstrap_resamples_visits() -> None:
-    """Ten equal frames of two visits say as little as two frames."""
-    values = np.repeat([0.0, 1.0], 10)
-    figure = bootstrap("x", lambda chosen: float(values[chosen].mean()), ["a"] * 10 + ["b"] * 10)
-    assert (0.0, 0.5, 1.0, 20) == (figure.low, figure.value, figure.high, figure.count)
-
-
-def test_calibration_error_of_the_always_sure() -> None:
-    """Sure of everything and right half the time is off by a half."""
-    sure = np.tile([1.0, 0.0], (10, 1))
-    assert 0.5 == calibration_error(sure, np.arange(10) % 2 == 0)
 
 
 def test_fitting_finds_the_temperature_and_the_shift() -> None:

@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 from card import model_card
 from dataset import Source, allowed_by
-from figures import wilson
 from make_bundle import Facts, Product, write
 from measure import Run, as_coarse, coarse_figures, fine_figures, largest_difference_lsb
 from samples_made import sample
 
 from edge.bundle import factory_directory, golden, load
+from edge.evaluation import wilson
 from edge.messages import LABELS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge.bundle import Bundle, Golden, Metric
+    from edge.bundle import Bundle, Golden
+    from edge.messages import Metric
 
 
 def _runs(bundle: Bundle, kept: Golden) -> tuple[Run, ...]:
