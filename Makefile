@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks model train-setup baselines figures lock clean
+.PHONY: help setup run test lint types unit bench benchmarks model train-setup baselines prey-value figures lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,11 @@ model: setup train-setup ## make models/factory anew from DATA=…, in about twe
 baselines: setup train-setup ## what simple things reach on DATA=…, into docs/baselines.md
 	$(TRAIN)/bin/python tools/evaluate.py --baselines --data $(DATA) > .baselines.md
 	@mv .baselines.md docs/baselines.md
+
+prey-value: setup train-setup ## what composed prey buys on real prey of DATA=…, into docs/prey.md
+	rm -rf .composed && $(BIN)/python tools/compose_prey.py --data $(DATA) --out .composed
+	$(TRAIN)/bin/python tools/prey_value.py --data $(DATA) --composed .composed > .prey.md
+	@mv .prey.md docs/prey.md && rm -rf .composed
 
 figures: setup ## what the flap makes of real photographs, from DATA=… into the README
 	$(BIN)/python tools/photograph_figures.py --data $(DATA) --write README.md
