@@ -123,10 +123,11 @@ class Gate:
     def _light_step(self, small: Grey, background: npt.NDArray[np.float32]) -> bool:
         """Tell a change of light from a body: after one gain and one offset for the whole picture little is left."""
         live = small.astype(np.float32)
-        gain = float(live.std()) / max(float(background.std()), 1.0)
-        moved = (background - background.mean()) * min(max(gain, 0.2), 5.0) + live.mean()
-        left = float(np.abs(live - moved).mean())
-        if left > 0.35 * float(np.abs(live - background).mean()):
+        (now, now_spread), (usual, usual_spread) = _mean_and_spread(live), _mean_and_spread(background)
+        gain = min(max(now_spread / max(usual_spread, 1.0), 0.2), 5.0)
+        moved = background * np.float32(gain) + np.float32(now - gain * usual)
+        # OpenCV's norms, and not numpy's means of differences: this runs in every frame that a cat fills.
+        if cv2.norm(live, moved, cv2.NORM_L1) > 0.35 * cv2.norm(live, background, cv2.NORM_L1):
             return False
         self._background = live
         self._recent.clear()
@@ -176,6 +177,11 @@ def shrunk(grey: Grey) -> Grey:
     half = cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)
     small = cv2.resize(half, (SMALL_WIDTH_PX, SMALL_HEIGHT_PX), interpolation=cv2.INTER_AREA)
     return small.astype(np.uint8, copy=False)
+
+
+def _mean_and_spread(picture: npt.NDArray[np.float32]) -> tuple[float, float]:
+    mean, spread = cv2.meanStdDev(picture)
+    return float(mean[0, 0]), float(spread[0, 0])
 
 
 def _scaled(box: Box, grey: Grey) -> Box:
