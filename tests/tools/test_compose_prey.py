@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pytest
-from compose_prey import Mouth, NoPlaceError, compose, edge_blur_px, find_mouth, main, training_cats
+from compose_prey import main, training_cats
 from dataset import read_photographs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mouths import Mouth, find_mouth
+from prey_paste import NoPlaceError, compose
 from prey_shapes import LEAST_LENGTH_PX, Kind, draw
+from surroundings import edge_blur_px
 
 if TYPE_CHECKING:
     from pathlib import Path
