@@ -15,11 +15,15 @@ from urllib.request import Request, urlopen
 
 import cv2
 import label
+import label_server
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from label import ANSWERS, PAGE, Answer, Answers, LabelError, Server, Session, drawn, kappa, pictures, report, standing
+from label import drawn, pictures
+from label_answers import ANSWERS, Answer, Answers, LabelError, standing
+from label_report import kappa, report
+from label_server import PAGE, Server, Session
 from samples_made import sample
 
 from edge.evaluation import cohens_kappa
@@ -297,7 +301,7 @@ def test_the_page_has_a_button_for_every_answer_and_nothing_foreign(tmp_path: Pa
 def test_every_reply_keeps_the_address_to_itself(tmp_path: Path) -> None:
     """No referrer, no cache, no frame, no resource from elsewhere, whatever is asked for."""
     with browsing(folder_of(tmp_path, ["empty"])) as browser, urlopen(browser.server.address, timeout=10) as reply:  # noqa: S310 - as above
-        assert label.HEADERS == {name: reply.headers[name] for name in label.HEADERS}
+        assert label_server.HEADERS == {name: reply.headers[name] for name in label_server.HEADERS}
 
 
 def test_a_sample_takes_labels_in_turn_and_is_repeatable(tmp_path: Path) -> None:
