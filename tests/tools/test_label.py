@@ -256,7 +256,8 @@ def test_stopping_tells_the_agreement_and_ends(tmp_path: Path) -> None:
     folder_of(tmp_path, ["empty"])
     session = Session(tmp_path, pictures(tmp_path), Answers(tmp_path / "labels.jsonl"), "ann")
     with Server(session, 0) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        # A daemon: a server that does not stop is to fail this test and not to hold up the rest.
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         browser = Browser(server)
         browser.post("answer", {"place": 0, "label": "empty"})
