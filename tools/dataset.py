@@ -41,8 +41,13 @@ class DataSetError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One picture. ``allowed`` are the classes its label leaves open; ``individual`` is -1 where no cat has a name."""
+    """One picture. ``allowed`` are the classes its label leaves open; ``individual`` is -1 where no cat has a name.
 
+    ``name`` is the file it came from, relative to its folder; ``modality`` is ``IR``, ``colour`` or ``grey``.
+    """
+
+    name: str
+    modality: str
     grey: Grey
     box: Box
     label: str
@@ -118,6 +123,8 @@ def _sample(folder: Path, row: dict[str, str], visit_taken: str, digest: hashlib
     if getattr(grey, "ndim", 0) != 2:
         raise DataSetError(f"{path}: is not a picture; replace it or remove its line from metadata.jsonl")
     return Sample(
+        name=row["file_name"],
+        modality=row.get("modality", "grey"),
         grey=grey.astype(np.uint8, copy=False),
         box=Box(0, 0, grey.shape[1], grey.shape[0]),
         label=row["label"],
@@ -175,6 +182,8 @@ def simulated(count: int, seed: int) -> tuple[Sample, ...]:
     parts = ("train", "train", "train", "calibration", "test")
     frames = tuple(
         Sample(
+            name=f"night{still.night}/{number}",
+            modality="IR",
             grey=still.grey,
             box=still.box,
             label=str(still.label),
@@ -184,7 +193,7 @@ def simulated(count: int, seed: int) -> tuple[Sample, ...]:
             part=parts[still.night % len(parts)],
             individual=-1 if still.individual is None else still.individual,
         )
-        for still in generate(count, seed)
+        for number, still in enumerate(generate(count, seed))
     )
     rng = np.random.default_rng(seed)
     near = [sample for sample in frames if sample.part == "train" and sample.label in _CLOSE][::2]
