@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks model train-setup baselines prey-value figures lock clean
+.PHONY: help setup run test lint types unit bench benchmarks model train-setup baselines prey-value report figures lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -58,9 +58,15 @@ $(TRAIN)/.installed: requirements/train-py311.txt requirements/train-cuda-py311.
 model: setup train-setup ## make models/factory anew from DATA=…, in about twenty minutes on two cores
 	$(TRAIN)/bin/python tools/train_student.py --data $(DATA) --out models/factory --replace
 
-baselines: setup train-setup ## what simple things reach on DATA=…, into docs/baselines.md
-	$(TRAIN)/bin/python tools/evaluate.py --baselines --data $(DATA) > .baselines.md
-	@mv .baselines.md docs/baselines.md
+baselines: setup train-setup ## what simple things reach on DATA=…, into docs/baselines.md and .json
+	$(TRAIN)/bin/python tools/evaluate.py --baselines --data $(DATA) --json .baselines.json > .baselines.md
+	@mv .baselines.md docs/baselines.md && mv .baselines.json docs/baselines.json
+
+BUNDLE ?= models/factory
+OUT ?= report
+
+report: setup ## what BUNDLE=… is worth on DATA=…, as a page in OUT=…; PART=test|calibration|train|all AGAINST=OLD
+	$(BIN)/python tools/evaluate.py $(BUNDLE) --data $(DATA) --out $(OUT) $(if $(PART),--part $(PART)) $(if $(AGAINST),--against $(AGAINST))
 
 prey-value: setup train-setup ## what composed prey buys on real prey of DATA=…, into docs/prey.md
 	rm -rf .composed && $(BIN)/python tools/compose_prey.py --data $(DATA) --out .composed

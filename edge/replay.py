@@ -50,11 +50,13 @@ FRAMES_TO_SETTLE = 100
 class Replayed:
     """One visit that was judged: its canonical line and, for a spool record, what it had come to before.
 
-    ``fields["source"]`` is where it came from: a record, a film, a folder, or ``home/visit`` of an imagefolder.
+    ``fields["source"]`` is where it came from: a record, a film, a folder, or ``home/visit`` of an imagefolder;
+    ``verdict`` is the verdict of that line with the evidence it rests on.
     """
 
     fields: dict[str, Value]
     same: bool
+    verdict: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +230,7 @@ class Replayer:
         )
         fields = {"source": source, **summary(again, None, "replayed").fields()}
         fields |= {"stored_verdict": stored.verdict.kind, "stored_model": stored.model_id, "same": same}
-        return Replayed(fields, same or self._other_model)
+        return Replayed(fields, same or self._other_model, verdict)
 
     def _scored_again(self, observation: Observation) -> Observation:
         if observation.patch is None or observation.scores is None:
@@ -269,7 +271,8 @@ class Replayer:
 
     def _drain(self, collector: _Collector, source: str) -> Iterator[Replayed]:
         for visit in collector.visits:
-            yield Replayed({"source": source, **summary(visit, None, "replayed").fields()}, same=True)
+            fields = {"source": source, **summary(visit, None, "replayed").fields()}
+            yield Replayed(fields, same=True, verdict=visit.verdict)
         collector.visits.clear()
 
     def _pipeline(

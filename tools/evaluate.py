@@ -1,112 +1,120 @@
-"""Compare what simple things reach with the student that ships, on the same pictures.
+"""What a bundle is worth: a report for the browser, and the same as JSON.
 
-    make baselines        or        python tools/evaluate.py --baselines --data ../shared/data
+    make report        or        python tools/evaluate.py models/factory --data ../shared/data --out report
+    python tools/evaluate.py NEW --against OLD --data DIR --out DIR
 
-Prints docs/baselines.md: five coarse classes, later months of ``tunnel`` (learning from everything before), and homes
-never seen (leaving out one after the other, pooled). The student's rows are the figures of its manifest. The row of
-frozen features needs torch (.venv-train) and is left out, by name, where there is none.
+Writes ``report.html``, which stands alone, and ``report.json``, which holds every figure as name, value, low, high and
+count. Visits are judged by the flap's own loop in a replay. Exit 0: done; 1: NEW breaks what worked with OLD, beyond
+its interval, in some home or class; 2: it cannot be done, and why.
+
+    make baselines     or        python tools/evaluate.py --baselines --data ../shared/data [--json docs/baselines.json]
+
+Prints docs/baselines.md: what simple things reach, in five coarse classes, on later months of ``tunnel`` (learning from
+everything before) and in homes never seen (leaving out one after the other, pooled). The student's rows are the figures
+of its manifest. The row of frozen features needs torch (.venv-train) and is left out, by name, where there is none.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import numpy as np  # noqa: E402 - the repository's own packages come from ROOT
-from baselines import Baseline, Majority, MotionArea, Silhouette  # noqa: E402
-from dataset import COARSE, FOLDS, DataSetError, read_photographs  # noqa: E402
-from measure import coarse_judgement, coarse_truth, prey_ranking, visits_of  # noqa: E402
+import baseline_rows  # noqa: E402 - the repository's own packages come from ROOT
+from dataset import read_photographs  # noqa: E402
+from measure import visits_of  # noqa: E402
+from rows import DataSetError  # noqa: E402
 
-from edge.bundle import factory_directory, load  # noqa: E402
+from edge.codec import to_json  # noqa: E402
+from edge.errors import CatflapError  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from evaluation_report import Report
 
-    from dataset import Sample
-
-    from edge.evaluation import Reals
-    from edge.messages import Metric
-
-_HEADING = Template("""\
-# What simple things reach
-
-Five coarse classes (hidden and clear cats are one) on $pictures photographs, $date, by `make baselines`. Accuracies
-with Wilson 95 % intervals per picture; balanced accuracy (mean recall of the classes) and the ranking of prey against
-cats (area under the curve) with 95 % by resampling visits. `tunnel_later`: learning from all that came before, later
-months of the one real flap. `unseen`: each home by what was learnt in the others, pooled; a home that holds nearly one
-class is hard for who does not know so: the majority class is the one that was the most common *elsewhere*.
-""")
-COLUMNS = ("accuracy", "balanced_accuracy", "prey_auc")
+BROKEN, REFUSED = 1, 2
 
 
 def main(arguments: list[str]) -> int:
-    """Run; 0 done, 2 refused."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="an imagefolder with metadata.jsonl")
-    parser.add_argument("--baselines", action="store_true", required=True, help="judge the simple things")
-    options = parser.parse_args(arguments)
+    """Run; see above for the exit status."""
+    options = _parse(arguments)
     try:
-        samples = read_photographs(options.data).samples
-    except DataSetError as error:
+        return _baselines(options) if options.baselines else _report(options)
+    except (DataSetError, CatflapError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
-        return 2
-    print(_HEADING.substitute(date=f"{datetime.now(UTC):%Y-%m-%d}", pictures=len(samples)))
-    print(f"| on | who | {' | '.join(name.replace('_', ' ') for name in COLUMNS)} |\n|---|---|{'---|' * len(COLUMNS)}")
-    for baseline in _baselines():
-        for place, judged, probabilities in _judged(baseline, samples):
-            figures = {figure.name: figure for figure in _figures(place, judged, probabilities)}
-            print(_row(place, baseline.name, figures), flush=True)
-    manifest = load(factory_directory()).manifest
-    shipped = {figure.name: figure for figure in manifest.metrics}
-    for place in ("tunnel_later", "unseen"):
-        print(_row(place, f"{manifest.name} {manifest.version}", shipped))
+    except OSError as error:
+        print(f"evaluate: {error.filename or options.out}: {error.strerror}; name another place", file=sys.stderr)
+    return REFUSED
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", nargs="?", metavar="BUNDLE", help="a bundle's directory, or factory")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="an imagefolder with metadata.jsonl")
+    parser.add_argument("--part", choices=("test", "calibration", "train", "all"), default="test", help="which visits")
+    parser.add_argument("--against", metavar="OLD", help="an older bundle, to compare with")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where the report goes")
+    parser.add_argument("--rows", type=Path, default=ROOT / "docs" / "baselines.json", help="what make baselines left")
+    parser.add_argument("--baselines", action="store_true", help="judge the simple things instead")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="with --baselines: the rows once more, as JSON")
+    options = parser.parse_args(arguments)
+    if not options.baselines and (options.bundle is None or options.out is None):
+        parser.error("name a BUNDLE and --out DIR, or say --baselines")
+    return options
+
+
+def _baselines(options: argparse.Namespace) -> int:
+    photographs = read_photographs(options.data)
+    print(baseline_rows.heading(len(photographs.samples)))
+    rows = []
+    for row in baseline_rows.measured(photographs):
+        print(baseline_rows.line(row), flush=True)
+        rows.append(row)
+    if options.json is not None:
+        created = baseline_rows.today()
+        kept = baseline_rows.Baselines(photographs.sha256, len(photographs.samples), created, tuple(rows))
+        options.json.write_bytes(to_json(kept) + b"\n")
     return 0
 
 
-def _baselines() -> list[Baseline]:
-    simple: list[Baseline] = [Majority(), MotionArea(), Silhouette()]
-    try:
-        from frozen_features import FrozenFeatures  # noqa: PLC0415 - needs torch, which the device's environment lacks
-    except ImportError as missing:
-        print(f"evaluate: without frozen EfficientNet-Lite0 features: {missing}", file=sys.stderr)
-        return simple
-    return [*simple, FrozenFeatures()]
+def _report(options: argparse.Namespace) -> int:
+    # The report is laid out and drawn with what the trainer's environment, where the baselines run, does not have.
+    from bundle_scores import judge, opened  # noqa: PLC0415 - as said above
+    from evaluation_report import Pictures, reported, samples_of  # noqa: PLC0415 - as said above
+    from report_page import page  # noqa: PLC0415 - as said above
+
+    asked = [opened(name) for name in (options.bundle, options.against) if name is not None]
+    rows = baseline_rows.read(options.rows)
+    _say(f"reading {options.data}")
+    photographs = read_photographs(options.data)
+    samples = samples_of(photographs, options.part)
+    data = Pictures(photographs.sha256, options.part, len(samples), len(set(visits_of(samples))))
+    options.out.mkdir(parents=True, exist_ok=True)
+    _say(f"judging {data.pictures} pictures of {data.visits} visits")
+    new, *old = (judge(bundle, options.data, samples) for bundle in asked)
+    _say("figures and their intervals")
+    report = reported(new, old[0] if old else None, data, rows)
+    (options.out / "report.json").write_bytes(to_json(report) + b"\n")
+    (options.out / "report.html").write_text(page(report, options.data), encoding="utf-8")
+    return _summary(report, options.out / "report.html")
 
 
-def _judged(baseline: Baseline, samples: Sequence[Sample]) -> list[tuple[str, list[Sample], Reals]]:
-    """Return place, pictures and probabilities: later months of the tunnel, and all homes by those without them."""
-    later = [sample for sample in samples if sample.part == "test"]
-    before = [sample for sample in samples if sample.part == "train"]
-    unseen: list[Sample] = []
-    told: list[Reals] = []
-    for fold in FOLDS:
-        there = [sample for sample in samples if sample.home in fold]
-        unseen += there
-        told.append(baseline.judge([sample for sample in before if sample.home not in fold], there))
-    return [("tunnel_later", later, baseline.judge(before, later)), ("unseen", unseen, np.concatenate(told))]
+def _say(text: str) -> None:
+    print(f"evaluate: {text}", file=sys.stderr)
 
 
-def _figures(place: str, samples: Sequence[Sample], probabilities: Reals) -> list[Metric]:
-    prey, cat = COARSE.index("cat_prey"), COARSE.index("cat")
-    truth = coarse_truth(samples)
-    ranking = prey_ranking(place, probabilities[:, prey], (truth == prey, truth == cat), visits_of(samples))
-    return [*coarse_judgement(place, samples, probabilities), ranking]
-
-
-def _row(place: str, who: str, figures: dict[str, Metric]) -> str:
-    cells = [_cell(figures.get(f"{place}_{name}")) for name in COLUMNS]
-    return f"| {place} | {who} | {' | '.join(cells)} |"
-
-
-def _cell(figure: Metric | None) -> str:
-    return "" if figure is None else f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
+def _summary(report: Report, where: Path) -> int:
+    for line in report.skipped:
+        _say(f"skipped: {line}")
+    print(where)
+    if report.against is None:
+        return 0
+    for group in report.against.gate:
+        print(f"{'passed' if group.passed else 'FAILED'}  {group.because}")
+    return 0 if report.against.passed else BROKEN
 
 
 if __name__ == "__main__":

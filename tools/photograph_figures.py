@@ -13,7 +13,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +20,9 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from dataset import COARSE, TUNNEL_TEST_FROM, coarse, part_of
+from dataset import COARSE, coarse
+from splits import TUNNEL_TEST_FROM, parts
+from visit_verdicts import Row, Truth, deciding, imagefolder_of, truth_of
 
 from edge.bundle import factory_directory, load
 from edge.evaluation import wilson
@@ -29,9 +30,7 @@ from edge.messages import Label, VerdictKind
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-TRUTHS = ("a cat with prey", "a cat, mouth clear on three frames or more", "a cat, mouth seen less", "no cat")
 
-Row = dict[str, str]
 Line = dict[str, Any]  # a line of JSON as the command printed it
 
 
@@ -62,28 +61,21 @@ def main(arguments: list[str]) -> int:
 def later_visits(data: Path) -> dict[str, list[Row]]:
     """Return the visits of ``tunnel`` that no student learnt from, by name."""
     rows: list[Row] = [json.loads(line) for line in (data / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
+    split = parts((row["home"], row["visit"], row.get("taken", "")) for row in rows)
     visits: dict[str, list[Row]] = {}
     for row in rows:
-        if row["home"] == "tunnel":
+        if row["home"] == "tunnel" and split["tunnel", row["visit"]] == "test":
             visits.setdefault(f"tunnel/{row['visit']}", []).append(row)
-    return {
-        name: mine
-        for name, mine in visits.items()
-        if part_of("tunnel", mine[0]["visit"], min(row["taken"] for row in mine)) == "test"
-    }
+    return visits
 
 
 def judged(data: Path, visits: dict[str, list[Row]]) -> Judged:
     """Run both commands over these visits."""
     rows = [row for mine in visits.values() for row in mine]
-    with tempfile.TemporaryDirectory() as place:
-        later = Path(place)
-        (later / "metadata.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n", encoding="utf-8")
-        for folder in {Path(row["file_name"]).parts[0] for row in rows}:
-            (later / folder).symlink_to((data / folder).resolve())
-        scored = catflap("score", *(str(later / row["file_name"]) for row in rows))
-        replayed = catflap("replay", str(later))
-    return Judged(list(zip(rows, scored, strict=True)), [(visits[str(line["source"])], line) for line in replayed])
+    scored = catflap("score", *(str(data / row["file_name"]) for row in rows))
+    with imagefolder_of(data, rows) as later:
+        replayed = deciding(catflap("replay", str(later)), lambda line: line)
+    return Judged(list(zip(rows, scored, strict=True)), [(visits[source], line) for source, line in replayed.items()])
 
 
 def catflap(*arguments: str) -> list[Line]:
@@ -93,16 +85,6 @@ def catflap(*arguments: str) -> list[Line]:
         command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
     return [json.loads(line) for line in said.stdout.splitlines()]
-
-
-def truth_of(rows: list[Row]) -> str:
-    """Return what a visit was, by the labels of its pictures."""
-    labels = Counter(row["label"] for row in rows)
-    if labels[Label.CAT_PREY]:
-        return TRUTHS[0]
-    if labels[Label.CAT_CLEAR] >= 3:
-        return TRUTHS[1]
-    return TRUTHS[2] if labels[Label.CAT_CLEAR] or labels[Label.CAT_HIDDEN] else TRUTHS[3]
 
 
 def named(line: Line) -> str:
@@ -135,8 +117,8 @@ def report(said: Judged) -> str:
     """Return the figures as Markdown."""
     truths = [coarse(Label(row["label"])) for row, _ in said.pictures]
     hits = sum(named(line) == truth for truth, (_, line) in zip(truths, said.pictures, strict=True))
-    verdicts = Counter((truth_of(rows), str(line["verdict"])) for rows, line in said.visits)
-    table = [[truth, *(str(verdicts[truth, kind]) for kind in VerdictKind)] for truth in TRUTHS]
+    verdicts = Counter((truth_of(row["label"] for row in rows), line["verdict"]) for rows, line in said.visits)
+    table = [[truth, *(str(verdicts[truth, kind]) for kind in VerdictKind)] for truth in Truth]
     return _REPORT.substitute(
         since=TUNNEL_TEST_FROM,
         date=f"{datetime.now(UTC):%Y-%m-%d}",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-from photograph_figures import TRUTHS, Judged, named, placed, report, truth_of
+from photograph_figures import Judged, named, placed, report
 
 from edge.messages import LABELS
 
@@ -13,21 +12,6 @@ from edge.messages import LABELS
 def scored(label: str) -> dict[str, Any]:
     """A line of ``catflap score --json`` that is sure of one class."""
     return {"scores": {name: 1.0 if name == label else 0.0 for name in LABELS}, "model": "a 1 2"}
-
-
-@pytest.mark.parametrize(
-    ("labels", "truth"),
-    [
-        (["cat_clear", "cat_clear", "cat_clear", "cat_prey"], TRUTHS[0]),
-        (["cat_clear", "cat_clear", "cat_clear", "empty"], TRUTHS[1]),
-        (["cat_clear", "cat_clear", "person"], TRUTHS[2]),
-        (["cat_hidden"], TRUTHS[2]),
-        (["empty", "other_animal"], TRUTHS[3]),
-    ],
-)
-def test_a_visit_is_what_its_pictures_show(labels: list[str], truth: str) -> None:
-    """One picture with prey makes a visit with prey; three clear mouths make one that could be admitted."""
-    assert truth == truth_of([{"label": label} for label in labels])
 
 
 def test_hidden_and_clear_cats_are_added_before_they_are_compared() -> None:
