@@ -79,7 +79,8 @@ def read(path: Path) -> Baselines | None:
 def measured(photographs: Photographs) -> Iterator[BaselineRow]:
     """Yield each simple thing in each place, and at last the student that ships, by its manifest."""
     for baseline in _baselines():
-        for place, judged, probabilities in _judged(baseline, photographs.samples):
+        labelled = [sample for sample in photographs.samples if sample.labelled]
+        for place, judged, probabilities in _judged(baseline, labelled):
             yield BaselineRow(place, baseline.name, tuple(filter(finite, _figures(place, judged, probabilities))))
     manifest = load(factory_directory()).manifest
     for place in PLACES:

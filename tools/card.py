@@ -6,9 +6,10 @@ from string import Template
 from typing import TYPE_CHECKING
 
 import numpy as np
+from dataset import FOLDS
 
 if TYPE_CHECKING:
-    from dataset import Source
+    from dataset import Count, Source
     from make_bundle import Product
 
     from edge.messages import Metric
@@ -28,14 +29,14 @@ date: $created
 
 # $name $version
 
-A first student for a cat flap: one grey patch of $width x $height pixels in; six class scores (`empty`, `cat_hidden`,
+A student for a cat flap: one grey patch of $width x $height pixels in; six class scores (`empty`, `cat_hidden`,
 `cat_clear`, `cat_prey`, `other_animal`, `person`) and an embedding of $embedding numbers out. int8 throughout,
 $kilobytes kB.
 
-**It is weak, and meant to be replaced.** It learnt in minutes from the pictures below, starting from the first twelve
-blocks of EfficientNet-Lite0 as trained on ImageNet (Apache-2.0). It has seen one real cat flap; what it says at another
-is a guess until that flap's own frames have taught it. Real pictures of prey: too few to promise anything. It must not
-be the only thing between a cat and its home.
+It was distilled from a teacher (EfficientNet-Lite2, whose last six blocks learnt from the pictures below) into the
+first eleven blocks of EfficientNet-Lite0; both start from what ImageNet taught (Apache-2.0). **It has seen one real cat
+flap. What it says at another is a guess until that flap's own frames have taught it** (`tools/adapt.py`). Real pictures
+of prey: too few to promise anything. It must not be the only thing between a cat and its home.
 
 ## Intended use
 
@@ -45,7 +46,8 @@ picture decides.
 
 ## What it was trained on
 
-$photographs photographs (SHA-256 of the set: `$sha256`) and $simulated drawn frames.
+$photographs photographs, $composed pictures with prey or harmless things drawn to a cat's mouth
+(`tools/compose_prey.py`), $simulated drawn frames. SHA-256 of photographs and composed pictures: `$sha256`.
 
 | home | source | licence, as the set states it | checked | pictures |
 |---|---|---|---|---|
@@ -56,9 +58,12 @@ Licences marked other than `yes` were not verified; none of the photographs is d
 labelled `cat` may show its mouth or not; the loss leaves that open. Labels were set by hand and hold mistakes. Prey:
 $prey real pictures in $prey_visits visits or photographs, of which the tested later months of `tunnel` hold $prey_test.
 
-Split: whole visits. `tunnel` by time: from $test_from on is the test, $calibration_from up to $calibration_to
-calibrates (together with a tenth of the other homes' visits and one simulated night in five), the rest trains. One
-simulated night in five tests.
+Split: whole visits, and within a home with time stamps by time: the latest visits are the test, some before them
+calibrate, the rest trains. Of undated visits a tenth calibrates. One simulated night in five calibrates, one tests.
+
+| home | part | label | pictures | visits |
+|---|---|---|---|---|
+$counts
 
 ## Figures
 
@@ -72,12 +77,14 @@ mean of the classes' recalls, stands beside it (`balanced_majority`: one in the 
 |---|---|---|---|
 $figures
 
-- `tunnel_later_*`: the shipped int8 model on later months of the one flap it knows.
-- `unseen_*`: homes that the evaluated network never saw, leaving out one home after the other ($folds);
-  the same recipe with a shorter schedule ($fold_pictures pictures shown instead of $main_pictures), float,
-  uncalibrated. This is the figure to expect, at best, in a new home: the drawn close-ups were added to the training
-  after a look at how the fold without `tunnel` erred, and the size of the patch, the number of blocks and their rate
-  were chosen with the folds without `tunnel` and without `feral` in view.
+- `tunnel_later_*`: the shipped int8 model on later months of the one flap it knows. `teacher_tunnel_later_*`: its
+  teacher.
+- `unseen_*`: homes that neither teacher nor student ever saw, leaving out one after the other ($folds); the
+  same recipe with a quarter to a half of the pictures shown, in float, calibrated in the homes that were known.
+  `unseen_teacher_*`: the teachers of those students. This is the figure to expect, at best, in a new home.
+- `noise_confidence`: how sure the model is, at the mean, of patches of pure noise (interval: 95 % of the patches).
+- `int8_float_*`: the int8 model against the float one on the same $parity pictures; `_agreement_<class>`: of those
+  that float calls so.
 - `sim_*`: drawn frames of nights it has not seen. They say that the demonstration works, and nothing about cats.
 - `prey_auc`: how often a real prey picture ranks above a cat without; `prey_first`: prey named outright.
 
@@ -90,9 +97,9 @@ $difference steps of int8.
 
 ## Limits
 
-Night pictures of a head-on, lit cat with prey: none real. Other animals at a real flap: a few birds and squirrels.
-Embeddings were taught by drawn cats only: no claim that they tell real cats apart. Calibration comes from one flap,
-photographs and drawings: elsewhere the model is surer than it should be.
+Night pictures of a head-on, lit cat with prey: none real. Other animals at a real flap: a few birds and squirrels. The
+embedding resembles the teacher's and knows drawn cats apart: no claim that it tells real cats apart. Calibration comes
+from one flap, photographs and drawings: elsewhere the model is surer than it should be (`unseen_calibration_error`).
 
 Made by `$command`.
 """)
@@ -113,6 +120,8 @@ def model_card(product: Product) -> str:
         photographs=product.data_set.photographs,
         sha256=product.data_set.sha256,
         simulated=product.data_set.simulated,
+        composed=facts.composed,
+        counts="\n".join(_count(count) for count in product.counts),
         sources="\n".join(_source(source) for source in product.sources),
         figures="\n".join(_figure(metric) for metric in product.metrics),
         verdicts=_verdicts(product.metrics),
@@ -122,17 +131,17 @@ def model_card(product: Product) -> str:
         prey=facts.prey,
         prey_visits=facts.prey_visits,
         prey_test=facts.prey_test,
-        test_from=facts.test_from,
-        calibration_from=facts.calibration[0],
-        calibration_to=facts.calibration[1],
-        folds="; ".join(" and ".join(fold) for fold in facts.folds),
-        fold_pictures=facts.fold_pictures,
-        main_pictures=facts.main_pictures,
+        folds="; ".join(" and ".join(fold) for fold in FOLDS),
     )
 
 
 def _source(source: Source) -> str:
     return f"| {source.home} | {source.source} | {source.licence} | {source.licence_clear} | {source.pictures} |"
+
+
+def _count(count: Count) -> str:
+    label = f"{count.label} (composed)" if count.composed else count.label
+    return f"| {count.home} | {count.part} | {label} | {count.pictures} | {count.visits} |"
 
 
 def _figure(metric: Metric) -> str:

@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from dataset import PARTIAL, DataSetError, allowed_by, parts
-from rows import CARD_FIELDS
+from rows import CARD_FIELDS, UNLABELLED
 
 from edge.adapters.images import read_image
 from edge.assembly import load_model
@@ -232,7 +232,7 @@ def _shown(name: str) -> str:
 
 
 def _wrong_labels(rows: Sequence[Row]) -> Iterator[Finding]:
-    allowed = [*LABELS, *PARTIAL]
+    allowed = [*LABELS, *PARTIAL, UNLABELLED]
     for row in rows:
         if row.label not in allowed:
             what = f"label {row.label!r} is not one of {', '.join(allowed)}"

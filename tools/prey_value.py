@@ -22,10 +22,10 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402 - the repository's own packages come from ROOT
 import torch  # noqa: E402
 from dataset import DataSetError, plain_patches, read_photographs, simulated  # noqa: E402
-from figures import softmax  # noqa: E402
+from figures import UNCALIBRATED, softmax  # noqa: E402
+from learning import Schedule  # noqa: E402
 from measure import prey_ranking, visits_of  # noqa: E402
-from student_net import Schedule, float_logits, train  # noqa: E402
-from train_student import RECIPE, UNCALIBRATED  # noqa: E402
+from student_net import HARD_ONLY, SHIPPED, Lesson, float_logits, teach, untold  # noqa: E402
 
 from edge.evaluation import Risks, recall_at  # noqa: E402
 from edge.messages import LABELS, Label  # noqa: E402
@@ -97,14 +97,15 @@ def _is_real_prey(sample: Sample) -> bool:
 
 
 def _schedule(pictures: int, seed: int) -> Schedule:
-    return Schedule(pictures, batch=32, peak_rate=1.5e-3, trunk_share=0.2, decay=0.03, identity_weight=0.1, seed=seed)
+    return Schedule(pictures, batch=32, peak_rate=1.5e-3, known_share=0.2, decay=0.03, seed=seed)
 
 
 def _judged(known: list[Sample], prey: list[Sample], cats: list[Sample], schedule: Schedule) -> tuple[Metric, Metric]:
     """Train, and return the ranking of prey against cats and the recall at a bounded share of false refusals."""
-    net = train(known, RECIPE, schedule, lambda _pictures, _loss: None)
+    lesson = Lesson(known, untold(len(known)), SHIPPED, HARD_ONLY)
+    net = teach(lesson, schedule, None, lambda _pictures, _loss: None)
     asked = [*prey, *cats]
-    risk = softmax(float_logits(net, plain_patches(asked, RECIPE)), UNCALIBRATED)[:, _PREY]
+    risk = softmax(float_logits(net, plain_patches(asked, SHIPPED.recipe)), UNCALIBRATED)[:, _PREY]
     is_prey = np.arange(len(asked)) < len(prey)
     area = prey_ranking("real", risk, (is_prey, ~is_prey), visits_of(asked))
     point = recall_at(

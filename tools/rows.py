@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 PARTIAL: dict[str, frozenset[Label]] = {"cat": frozenset({Label.CAT_HIDDEN, Label.CAT_CLEAR})}
 """Labels that leave open which of several classes it is."""
 
+UNLABELLED = "unlabelled"
+"""What stands for the label of a picture that nobody has looked at yet: every class is open."""
+
 CARD_FIELDS = ("source", "licence", "licence_clear")
 """What a model's card has to say of every picture."""
 
@@ -155,6 +158,9 @@ def allowed_by(label: str, where: str) -> frozenset[Label]:
     """
     if label in PARTIAL:
         return PARTIAL[label]
+    if label == UNLABELLED:
+        return frozenset(Label)
     if label not in list(Label):
-        raise DataSetError(f"{where}: label {label!r} is not one of {', '.join([*LABELS, *PARTIAL])}; correct it")
+        known = ", ".join([*LABELS, *PARTIAL, UNLABELLED])
+        raise DataSetError(f"{where}: label {label!r} is not one of {known}; correct it")
     return frozenset({Label(label)})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from card import model_card
-from dataset import Source, allowed_by
+from dataset import Count, Source, allowed_by
 from make_bundle import Facts, Product, write
 from measure import Run, as_coarse, coarse_figures, fine_figures, largest_difference_lsb
 from samples_made import sample
@@ -56,6 +56,7 @@ def product(metrics: tuple[Metric, ...] = ()) -> Product:
         calibration=manifest.calibration,
         data_set=manifest.data_set,
         sources=(Source("tunnel", "somebody/cats", "GPL-2.0", "yes", 7),),
+        counts=(Count("tunnel", "train", "cat_clear", False, 7, 3),),
         metrics=metrics,
         golden_patches=kept.patches,
         golden_labels=kept.labels,
@@ -63,7 +64,7 @@ def product(metrics: tuple[Metric, ...] = ()) -> Product:
         reference_patches=kept.patches,
         reference_scores=np.full((len(kept.patches), 6), 1 / 6),
         difference_lsb=3,
-        facts=Facts(20, 9, 2, 600, "2014-03-01", ("2014-01-28", "2014-02-05"), (("tunnel",),), 10, 20),
+        facts=Facts(prey=20, prey_visits=9, prey_test=2, parity_pictures=600, composed=4),
     )
 
 

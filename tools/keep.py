@@ -1,0 +1,64 @@
+"""Float networks on disk, from which ``tools/adapt.py`` starts: half precision, beside the bundle. Needs torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import torch
+from dataset import DataSetError
+from student_net import Design, Student
+from teacher import Teacher
+
+from edge.features import Recipe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_STUDENT, _TEACHER, _DESIGN = "student.pt", "teacher.pt", "design.json"
+
+
+def training_folder(bundle: Path) -> Path:
+    """Return where the float student and the teacher of a bundle lie."""
+    return bundle.with_name(f"{bundle.name}.training")
+
+
+def keep_student(folder: Path, student: Student, design: Design) -> None:
+    """Write a student and what it looks like."""
+    (folder / _DESIGN).write_text(json.dumps(asdict(design), indent=1) + "\n", encoding="utf-8")
+    torch.save(_halved(student), folder / _STUDENT)
+
+
+def keep_teacher(folder: Path, teacher: Teacher) -> None:
+    """Write what a teacher learnt; its first blocks are ImageNet's."""
+    torch.save(_halved(teacher), folder / _TEACHER)
+
+
+def kept_student(folder: Path) -> tuple[Student, Design]:
+    """Return a kept student; raises DataSetError where there is none."""
+    try:
+        raw = json.loads((folder / _DESIGN).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataSetError(f"{folder / _DESIGN}: {error}; name a folder that tools/train.py wrote") from error
+    design = Design(**(raw | {"recipe": Recipe(**raw["recipe"])}))
+    student: Student = _filled(Student(design), folder / _STUDENT)
+    return student, design
+
+
+def kept_teacher(folder: Path) -> Teacher:
+    """Return a kept teacher; raises DataSetError where there is none."""
+    teacher: Teacher = _filled(Teacher(), folder / _TEACHER)
+    return teacher
+
+
+def _halved(net: Any) -> dict[str, Any]:  # noqa: ANN401 - tensors have no type where torch is not installed
+    return {name: value.half() if value.is_floating_point() else value for name, value in net.state_dict().items()}
+
+
+def _filled(net: Any, path: Path) -> Any:  # noqa: ANN401 - as above
+    try:
+        net.load_state_dict(torch.load(path, weights_only=True))
+    except OSError as error:
+        raise DataSetError(f"{path}: {error.strerror}; name a folder that tools/train.py wrote") from error
+    return net.eval()
