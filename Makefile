@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks model train-setup baselines prey-value report figures lock clean
+.PHONY: help setup run test lint types unit bench benchmarks model train-setup train-test pareto distil-value adaptation baselines prey-value report figures lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -55,8 +55,22 @@ $(TRAIN)/.installed: requirements/train-py311.txt requirements/train-cuda-py311.
 	$(TRAIN)/bin/python -c 'import torch' 2>/dev/null || $(TRAIN)/bin/pip install --quiet --require-hashes --no-deps -r requirements/train-cuda-py311.txt
 	@touch $@
 
-model: setup train-setup ## make models/factory anew from DATA=…, in about twenty minutes on two cores
-	$(TRAIN)/bin/python tools/train_student.py --data $(DATA) --out models/factory --replace
+STUDENT ?= build/student
+
+model: setup train-setup ## make a student and its teacher from DATA=… into STUDENT=…, in about forty minutes on two cores; RESUME=1 goes on
+	$(TRAIN)/bin/python tools/train.py --data $(DATA) --out $(STUDENT) $(if $(RESUME),--resume)
+
+train-test: setup train-setup ## what needs the trainer's environment: its tests, and every step of a training on a handful of pictures
+	$(TRAIN)/bin/python -m pytest -p no:anyio tests/training
+
+pareto: setup train-setup ## size and width of the student against time, from the work of make model, into docs/pareto.md
+	$(TRAIN)/bin/python tools/pareto.py --data $(DATA) --work $(STUDENT).work
+
+distil-value: setup train-setup ## what distillation buys, from the work of make model, into docs/distillation.md
+	$(TRAIN)/bin/python tools/distil_value.py --data $(DATA) --work $(STUDENT).work
+
+adaptation: setup train-setup ## what adapting to a home buys, from the work of make model, into docs/adaptation.md
+	$(TRAIN)/bin/python tools/adaptation_curve.py --data $(DATA) --work $(STUDENT).work
 
 baselines: setup train-setup ## what simple things reach on DATA=…, into docs/baselines.md and .json
 	$(TRAIN)/bin/python tools/evaluate.py --baselines --data $(DATA) --json .baselines.json > .baselines.md

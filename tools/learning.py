@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_KEEP_EVERY_S = 60.0
+KEEP_EVERY_S = 60.0
 _MEAN_OVER = 20
 """The weights handed out are the mean over about the last twentieth of the steps."""
 
@@ -57,25 +57,33 @@ class Learner(Protocol):
         ...
 
 
-def learn(learner: Learner, schedule: Schedule, kept: Path | None, shown: Callable[[int, float], None]) -> Any:  # noqa: ANN401 - as above
+def learn(
+    learner: Learner,
+    schedule: Schedule,
+    kept: Path | None,
+    shown: Callable[[int, float], None],
+    *,
+    keep_every_s: float = KEEP_EVERY_S,
+) -> Any:  # noqa: ANN401 - as above
     """Train ``learner.net`` and return its averaged twin in evaluation mode.
 
     Args:
         learner: what learns.
         schedule: for how long.
-        kept: where the state is put down once a minute and taken up from; None: nowhere. Removed at the end.
+        kept: where the state is put down now and then and taken up from; None: nowhere. Removed at the end.
         shown: is told how many pictures were shown, and the loss.
+        keep_every_s: how often it is put down.
     """
     run = _Run(learner, schedule)
     start = run.take_up(kept)
     if start:
         shown(start * schedule.batch, float("nan"))
-    put_down_at_s = time.monotonic() + _KEEP_EVERY_S
+    put_down_at_s = time.monotonic() + keep_every_s
     for step in range(start, schedule.steps):
         shown(schedule.batch, run.step(step))
         if kept is not None and time.monotonic() >= put_down_at_s:
             run.put_down(kept, step + 1)
-            put_down_at_s = time.monotonic() + _KEEP_EVERY_S
+            put_down_at_s = time.monotonic() + keep_every_s
     if kept is not None:
         kept.unlink(missing_ok=True)
     return run.average.module.eval()

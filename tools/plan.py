@@ -40,7 +40,7 @@ class Budget:
 
 
 FULL = Budget(
-    composed=400, sim=6000, views=12_000, teacher=16_000, fold_teacher=6000, student=48_000, fold_student=12_000
+    composed=400, sim=6000, views=12_000, teacher=16_000, fold_teacher=6000, student=60_000, fold_student=9000
 )
 SHORT = Budget(composed=40, sim=240, views=64, teacher=64, fold_teacher=64, student=64, fold_student=64)
 """Shows that every step works, and makes a student that knows nothing."""
@@ -79,7 +79,7 @@ def lengths(teacher: int, student: int, seed: int) -> Lengths:
     """Return schedules by pictures shown."""
     return Lengths(
         teacher=Schedule(teacher, batch=32, peak_rate=1e-3, known_share=0.2, decay=0.05, seed=seed),
-        student=Schedule(student, batch=32, peak_rate=1.5e-3, known_share=0.2, decay=0.03, seed=seed),
+        student=Schedule(student, batch=32, peak_rate=2e-3, known_share=0.6, decay=0.03, seed=seed),
     )
 
 
@@ -107,6 +107,6 @@ def opened(folder: Path, work: Path, progress: Progress) -> tuple[Plan, Course]:
     except OSError as error:
         raise DataSetError(f"{work}: holds no work of tools/train.py ({error.strerror}); make model first") from error
     budget, seed = Budget(**settings["budget"]), settings["seed"]
-    plan = Plan(read_photographs(folder), simulated(budget.sim, seed), budget, seed)
+    plan = Plan(joined(read_photographs(folder)), simulated(budget.sim, seed), budget, seed)
     workshop = Workshop(work, plan.settings, resume=True)
     return plan, Course(plan.material(with_composed(plan, folder, workshop)), COSTS, workshop, progress)

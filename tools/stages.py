@@ -49,9 +49,14 @@ class Progress:
                 pace = (now_s - self._started_s) / max(self._done_s, 1e-9)
                 left_min = max(self._all_s - self._done_s, 0.0) * pace / 60
                 about = "" if loss != loss else f"loss {loss:.2f}, "  # noqa: PLR0124 - nan: nothing was learnt
-                self.say(f"  {about}{self._done_s / self._all_s:.0%}, about {left_min:.0f} min left")
+                self.say(f"  {about}{self.share_done:.0%}, about {left_min:.0f} min left")
 
         return shown
+
+    @property
+    def share_done(self) -> float:
+        """How much of the work is done, 0..1, by its expected cost."""
+        return self._done_s / max(self._all_s, 1e-9)
 
 
 class Workshop:

@@ -58,7 +58,7 @@ def recipe_of(width_px: int) -> Recipe:
     return Recipe(width_px=width_px, height_px=width_px * 3 // 4, margin=0.25, min_fraction=0.6, max_gain=4.0)
 
 
-SHIPPED = Design(recipe_of(96), blocks=11, thinned=4, share=0.5)
+SHIPPED = Design(recipe_of(96), blocks=11, thinned=0, share=1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ class Weighting:
     identity: float
 
 
-DISTILLED = Weighting(soft=0.5, likeness=0.5, identity=0.1)
-HARD_ONLY = Weighting(soft=0.0, likeness=0.0, identity=0.1)
+DISTILLED = Weighting(soft=0.5, likeness=0.1, identity=0.02)
+HARD_ONLY = Weighting(soft=0.0, likeness=0.0, identity=0.02)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +109,12 @@ class Student(nn.Module):  # type: ignore[misc] # torch is not installed where t
         features = self._fresh(self.known(x))
         return self._logits(self._drop(features)), self._embedding(features)
 
+    def hold_statistics(self) -> None:
+        """Normalise by what it has seen so far, also while it learns: a batch of one flap's frames is not the world."""
+        for part in self.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.eval()
+
     def new(self) -> list[Any]:
         """Return the weights that ImageNet taught nothing."""
         return [one for part in (self._fresh, self._logits, self._embedding) for one in part.parameters()]
@@ -116,7 +122,10 @@ class Student(nn.Module):  # type: ignore[misc] # torch is not installed where t
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """What a student is to learn, and from where it starts (None: from ImageNet)."""
+    """What a student is to learn, and from where it starts (None: from ImageNet).
+
+    One that knows something already keeps the statistics by which it normalises.
+    """
 
     samples: Sequence[Sample]
     told: Told
@@ -151,6 +160,8 @@ class _Pupil:
         return list(self.net.known.parameters()), [*self.net.new(), self._faces]
 
     def loss(self, rng: np.random.Generator, batch: int) -> Any:  # noqa: ANN401 - as above
+        if self._lesson.start is not None:
+            self.net.hold_statistics()
         chosen = rng.choice(len(self._weights), batch, p=self._weights)
         patches = np.stack([self._augmenter.patch(self._lesson.samples[index], rng) for index in chosen])
         logits, embedding = self.net(lite_net.as_tensor(patches))
