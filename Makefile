@@ -72,8 +72,8 @@ distil-value: setup train-setup ## what distillation buys, from the work of make
 adaptation: setup train-setup ## what adapting to a home buys, from the work of make model, into docs/adaptation.md
 	$(TRAIN)/bin/python tools/adaptation_curve.py --data $(DATA) --work $(STUDENT).work
 
-baselines: setup train-setup ## what simple things reach on DATA=…, into docs/baselines.md and .json
-	$(TRAIN)/bin/python tools/evaluate.py --baselines --data $(DATA) --json .baselines.json > .baselines.md
+baselines: setup train-setup ## what simple things reach on DATA=…, into docs/baselines.md and .json; AGAIN=1: only the student is new
+	$(TRAIN)/bin/python tools/evaluate.py --baselines $(if $(AGAIN),--again) --data $(DATA) --json .baselines.json > .baselines.md
 	@mv .baselines.md docs/baselines.md && mv .baselines.json docs/baselines.json
 
 BUNDLE ?= models/factory

@@ -59,7 +59,7 @@ class BaselineRow:
 
 @dataclass(frozen=True, slots=True)
 class Baselines:
-    """All rows, and the pictures they are of; ``sha256`` as ``dataset.read_photographs`` gives it."""
+    """The simple things' rows, and the pictures they are of; ``sha256`` as ``dataset.read_photographs`` gives it."""
 
     sha256: str
     pictures: int
@@ -77,11 +77,15 @@ def read(path: Path) -> Baselines | None:
 
 
 def measured(photographs: Photographs) -> Iterator[BaselineRow]:
-    """Yield each simple thing in each place, and at last the student that ships, by its manifest."""
+    """Yield each simple thing in each place."""
     for baseline in _baselines():
         labelled = [sample for sample in photographs.samples if sample.labelled]
         for place, judged, probabilities in _judged(baseline, labelled):
             yield BaselineRow(place, baseline.name, tuple(filter(finite, _figures(place, judged, probabilities))))
+
+
+def shipped() -> Iterator[BaselineRow]:
+    """Yield the rows of the student that ships, by its manifest."""
     manifest = load(factory_directory()).manifest
     for place in PLACES:
         yield of_manifest(place, f"{manifest.name} {manifest.version}", manifest.metrics)

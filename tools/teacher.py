@@ -7,6 +7,7 @@ frames is no picture of the world.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,10 +62,12 @@ class Judgement:
 
 
 def look(samples: Sequence[Sample], augmented: int, seed: int, shown: Callable[[int, float], None]) -> Views:
-    """Return every sample's plain view, and augmented ones of training samples drawn by ``draw_weights``."""
-    training = [index for index, sample in enumerate(samples) if sample.part == "train"]
+    """Return every sample's plain view, and augmented ones of labelled training samples drawn by ``draw_weights``."""
+    training = [index for index, sample in enumerate(samples) if sample.part == "train" and sample.labelled]
     rng, augmenter = np.random.default_rng(seed), Augmenter(RECIPE)
-    drawn = rng.choice(training, augmented, p=draw_weights([samples[index] for index in training]))
+    drawn = np.empty(0, np.int64)
+    if augmented:
+        drawn = rng.choice(training, augmented, p=draw_weights([samples[index] for index in training]))
     trunk = _trunk()
     of, parts = np.concatenate([np.arange(len(samples)), drawn]), []
     for start in range(0, len(of), _AT_ONCE):
@@ -107,8 +110,8 @@ class Teacher(nn.Module):  # type: ignore[misc] # torch is not installed where t
 class _Lesson:
     """Draws batches of known views."""
 
-    def __init__(self, views: Views, chosen: Indices, allowed: Flags) -> None:
-        self.net = Teacher().to(memory_format=torch.channels_last)
+    def __init__(self, views: Views, chosen: Indices, allowed: Flags, start: Teacher | None = None) -> None:
+        self.net = (start or Teacher()).to(memory_format=torch.channels_last)
         self._views, self._chosen, self._allowed = views, chosen, allowed
 
     def known_and_new(self) -> tuple[list[Any], list[Any]]:
@@ -127,37 +130,34 @@ def train_teacher(
     schedule: Schedule,
     kept_and_shown: tuple[Path | None, Callable[[int, float], None]],
 ) -> Teacher:
-    """Train on the augmented views of every training sample but those of some homes; the last two as ``learn``."""
-    known = np.array([sample.part == "train" and sample.home not in without for sample in samples])
+    """Train on the augmented views of labelled training samples, but for some homes; the last two as ``learn``."""
+    known = np.array([s.part == "train" and s.labelled and s.home not in without for s in samples])
     chosen = views.plain + np.flatnonzero(known[views.of[views.plain :]])
     trained: Teacher = learn(_Lesson(views, chosen, allowed_flags(samples)), schedule, *kept_and_shown)
     return trained
 
 
+def tune_teacher(
+    teacher: Teacher,
+    views_and_chosen: tuple[Views, Indices],
+    samples: Sequence[Sample],
+    schedule: Schedule,
+    shown: Callable[[int, float], None],
+) -> Teacher:
+    """Let a copy of a teacher learn on from chosen views, each as often as it is named; ``samples`` are the views'."""
+    start, (views, chosen) = copy.deepcopy(teacher), views_and_chosen
+    tuned: Teacher = learn(_Lesson(views, chosen, allowed_flags(samples), start), schedule, None, shown)
+    return tuned
+
+
 def judge(teacher: Teacher, views: Views, samples: Indices) -> Judgement:
-    """Return what a teacher makes of some samples, the mean over all views there are of each."""
-    wanted = np.zeros(views.plain, dtype=bool)
-    wanted[samples] = True
-    at = np.flatnonzero(wanted[views.of])
-    probabilities, features = _run(teacher, views.seen, at)
-    return Judgement(
-        _means(probabilities, views.of[at], views.plain)[samples],
-        _means(features, views.of[at], views.plain)[samples].astype(np.float32),
-    )
-
-
-def _means(rows: npt.NDArray[Any], of: Indices, count: int) -> Reals:
-    """Return the mean row of each sample, (count, columns); of a sample without rows it is nan."""
-    sums = np.zeros((count, rows.shape[1]))
-    np.add.at(sums, of, rows)
-    with np.errstate(invalid="ignore"):
-        means: Reals = sums / np.bincount(of, minlength=count)[:, None]
-    return means
+    """Return what a teacher makes of some samples as the device would cut them."""
+    return Judgement(*_run(teacher, views.seen, samples))
 
 
 def judge_plain(teacher: Teacher, views: Views, samples: Indices) -> Reals:
-    """Return probabilities from the plain views alone: what a held-out picture is judged by."""
-    return _run(teacher, views.seen, samples)[0]
+    """Return only the probabilities of ``judge``."""
+    return judge(teacher, views, samples).probabilities
 
 
 def _run(teacher: Teacher, seen: Halves, at: Indices) -> tuple[Reals, npt.NDArray[np.float32]]:

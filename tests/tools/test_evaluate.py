@@ -291,7 +291,7 @@ def test_a_bundle_data_and_a_place_are_needed(arguments: list[str]) -> None:
 def test_the_simple_things_rows_are_kept_with_their_pictures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """``--baselines --json`` writes the rows of the page, the student's too, and the content hash of the pictures."""
+    """``--baselines --json`` writes the page's rows but the student's; ``--again`` takes them for the same pictures."""
     homes = ("tunnel", "feral", "dogcat", "caltech101", "raccoon", "dlcmouse")
     wanted = [{"home": home, "label": label, "taken": "2014-01-01"} for home in homes for label in LABELS]
     wanted += [{"home": "tunnel", "label": label, "taken": "2014-03-05"} for label in ("cat_clear", "cat_prey")]
@@ -301,8 +301,15 @@ def test_the_simple_things_rows_are_kept_with_their_pictures(
     assert kept is not None
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("| tunnel_later", "| unseen"))]
     assert (0, read_photographs(data).sha256) == (status, kept.sha256)
-    assert printed == [baseline_rows.line(entry) for entry in kept.rows]
-    assert {"majority class", "motion area", "silhouette contour"} < {entry.who for entry in kept.rows}
+    assert printed == [baseline_rows.line(entry) for entry in (*kept.rows, *baseline_rows.shipped())]
+    assert {"majority class", "motion area", "silhouette contour"} <= {entry.who for entry in kept.rows}
+    again = ["--baselines", "--again", "--data", str(data), "--rows", str(tmp_path / "rows.json")]
+    assert 0 == evaluate.main(again)
+    repeated = capsys.readouterr().out.splitlines()
+    assert printed == [line for line in repeated if line.startswith(("| tunnel_later", "| unseen"))]
+    other = imagefolder(tmp_path / "other", [{"home": "tunnel", "label": "empty", "taken": "2014-01-01"}])
+    assert 2 == evaluate.main([*again[:3], str(other), *again[4:]])
+    assert "holds no rows of these pictures" in capsys.readouterr().err
 
 
 def test_rows_of_other_pictures_are_not_shown(tmp_path: Path) -> None:
