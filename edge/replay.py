@@ -94,10 +94,15 @@ class _Collector:
     """The Record port of a replay: keeps the visits, forgets the events."""
 
     def __init__(self) -> None:
-        self.visits: list[Visit] = []
+        self._visits: list[Visit] = []
 
     def visit(self, visit: Visit) -> None:
-        self.visits.append(visit)
+        self._visits.append(visit)
+
+    def drain(self) -> list[Visit]:
+        """Hand over what was kept so far."""
+        kept, self._visits = self._visits, []
+        return kept
 
     def event(self, kind: str, detail: str) -> None:
         """Forget it: a replay has no camera to lose and no bolt to fault."""
@@ -182,11 +187,21 @@ class Replayer:
             for entry in sorted(path.glob(f"*/{VISIT_FILE}")):
                 yield from self._record(entry.parent)
         elif (path / METADATA_FILE).is_file():
-            yield from self._imagefolder(path)
+            yield from (_replayed(source, visit) for source, visit in self.visits(path))
         elif path.exists():
             yield from self._sequence(path)
         else:
             self.skipped.append(Skipped(path, "there is no such file or folder"))
+
+    def visits(self, path: Path) -> Iterator[tuple[str, Visit]]:
+        """Judge the visits of an imagefolder, each by itself: its pictures were taken because something had moved.
+
+        Yields ``home/visit`` and the whole record. The loop ends a visit when the door closes, so that one visit of the
+        folder may come in several parts.
+        """
+        for source, rows in sorted(_visits_of(path).items()):
+            for visit in self._run(_Stills(path, rows), OpenGate(), _taken(rows[0]) or EPOCH):
+                yield source, visit
 
     # --- spool records ---------------------------------------------------------------------------------------------
 
@@ -246,34 +261,22 @@ class Replayer:
         except (InputError, HardwareError) as error:
             self.skipped.append(_skipped(path, error))
             return
-        yield from self._run(camera, Gate(assembly.gate_settings(self._config)), EPOCH, str(path))
+        gate = Gate(assembly.gate_settings(self._config))
+        yield from (_replayed(str(path), visit) for visit in self._run(camera, gate, EPOCH))
 
-    def _imagefolder(self, path: Path) -> Iterator[Replayed]:
-        """Run the visits of an imagefolder, each by itself; its pictures were taken because something had moved."""
-        for visit, rows in sorted(_visits_of(path).items()):
-            yield from self._run(_Stills(path, rows), OpenGate(), _taken(rows[0]) or EPOCH, visit)
-
-    def _run(
-        self, camera: RecordedCamera | _Stills, gate: Gate | OpenGate, started: datetime, source: str
-    ) -> Iterator[Replayed]:
+    def _run(self, camera: RecordedCamera | _Stills, gate: Gate | OpenGate, started: datetime) -> Iterator[Visit]:
         collector = _Collector()
         pipeline = self._pipeline(camera, gate, collector, SimClock(started))
         try:
             while True:
                 pipeline.tick()
-                yield from self._drain(collector, source)
+                yield from collector.drain()
         except EOFError:
             pipeline.stop()
         finally:
             pipeline.close()
         self.skipped.extend(camera.skipped)
-        yield from self._drain(collector, source)
-
-    def _drain(self, collector: _Collector, source: str) -> Iterator[Replayed]:
-        for visit in collector.visits:
-            fields = {"source": source, **summary(visit, None, "replayed").fields()}
-            yield Replayed(fields, same=True, verdict=visit.verdict)
-        collector.visits.clear()
+        yield from collector.drain()
 
     def _pipeline(
         self, camera: RecordedCamera | _Stills, gate: Gate | OpenGate, collector: _Collector, clock: SimClock
@@ -298,6 +301,11 @@ class Replayer:
         )
         provenance = Provenance(self._loaded.model_id, self._loaded.runtime, config.digest(), self._rules)
         return Pipeline(parts, assembly.wishes(config), provenance)
+
+
+def _replayed(source: str, visit: Visit) -> Replayed:
+    fields = {"source": source, **summary(visit, None, "replayed").fields()}
+    return Replayed(fields, same=True, verdict=visit.verdict)
 
 
 def _skipped(path: Path, error: Exception) -> Skipped:

@@ -64,7 +64,7 @@ def compared(old: Judged, new: Judged) -> Against:
         worse_frames=worse_frames,
         better_visits=tuple(_change(a, b) for a, b in pairs if b.right and not a.right),
         worse_visits=tuple(_change(a, b) for a, b in pairs if a.right and not b.right),
-        gate=(*_gate_of_frames(old.frames, new.frames), *_gate_of_visits(pairs)),
+        gate=(*gate_of_frames(old.frames, new.frames), *_gate_of_visits(pairs)),
     )
 
 
@@ -112,7 +112,8 @@ def _change(before: JudgedVisit, after: JudgedVisit) -> Change:
     return Change(after.name, after.truth, before.verdict, after.verdict)
 
 
-def _gate_of_frames(old: Frames, new: Frames) -> Iterator[GroupVerdict]:
+def gate_of_frames(old: Frames, new: Frames) -> Iterator[GroupVerdict]:
+    """Yield, for every home and every label, whether the newer model is worse on the same pictures."""
     for groups in (
         [f"pictures of home {home}" for home in new.homes],
         [f"pictures labelled {TRUTHS[index]}" for index in new.truth],

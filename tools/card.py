@@ -102,13 +102,14 @@ embedding resembles the teacher's and knows drawn cats apart: no claim that it t
 from one flap, photographs and drawings: elsewhere the model is surer than it should be (`unseen_calibration_error`).
 
 Made by `$command`.
-""")
+
+$story""")
 
 
 def model_card(product: Product) -> str:
     """Return the card's text."""
     facts = product.facts
-    return _CARD.substitute(
+    text = _CARD.substitute(
         name=product.name,
         version=product.version,
         created=product.created,
@@ -132,7 +133,9 @@ def model_card(product: Product) -> str:
         prey_visits=facts.prey_visits,
         prey_test=facts.prey_test,
         folds="; ".join(" and ".join(fold) for fold in FOLDS),
+        story=product.story,
     )
+    return f"{text.rstrip()}\n"
 
 
 def _source(source: Source) -> str:

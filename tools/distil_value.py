@@ -23,6 +23,7 @@ import torch  # noqa: E402
 from dataset import DataSetError, allowed_flags, plain_patches  # noqa: E402
 from figures import even_weights, fit_calibration, softmax  # noqa: E402
 from measure import balanced_over_homes, coarse_figures, fine_figures  # noqa: E402
+from memory import start_again_holding_on  # noqa: E402
 from plan import COSTS, opened  # noqa: E402
 from stages import Progress  # noqa: E402
 from student_net import DISTILLED, HARD_ONLY, SHIPPED, Lesson, Weighting, float_logits, teach  # noqa: E402
@@ -71,7 +72,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="an imagefolder with metadata.jsonl")
     parser.add_argument("--work", type=Path, required=True, help="the work of tools/train.py on it")
-    parser.add_argument("--pictures", type=int, default=8000, help="augmented pictures shown to each student")
+    parser.add_argument("--pictures", type=int, default=5000, help="augmented pictures shown to each student")
     parser.add_argument("--seeds", type=int, default=3, help="students of each kind")
     parser.add_argument("--threads", type=int, default=2, help="cores to use")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where the page goes")
@@ -140,4 +141,5 @@ def _row(name: str, outcomes: list[Outcome]) -> str:
 
 
 if __name__ == "__main__":
+    start_again_holding_on()
     sys.exit(main(sys.argv[1:]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +40,9 @@ def kept_student(folder: Path) -> tuple[Student, Design]:
     """Return a kept student; raises DataSetError where there is none."""
     try:
         raw = json.loads((folder / _DESIGN).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        design = Design(**(raw | {"recipe": Recipe(**raw["recipe"])}))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataSetError(f"{folder / _DESIGN}: {error}; name a folder that tools/train.py wrote") from error
-    design = Design(**(raw | {"recipe": Recipe(**raw["recipe"])}))
     student: Student = _filled(Student(design), folder / _STUDENT)
     return student, design
 
@@ -59,6 +60,7 @@ def _halved(net: Any) -> dict[str, Any]:  # noqa: ANN401 - tensors have no type 
 def _filled(net: Any, path: Path) -> Any:  # noqa: ANN401 - as above
     try:
         net.load_state_dict(torch.load(path, weights_only=True))
-    except OSError as error:
-        raise DataSetError(f"{path}: {error.strerror}; name a folder that tools/train.py wrote") from error
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        why = getattr(error, "strerror", None) or "is no network of this kind"
+        raise DataSetError(f"{path}: {why}; name a folder that tools/train.py wrote") from error
     return net.eval()

@@ -53,7 +53,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Product:
-    """A finished student and what is known of it."""
+    """A finished student and what is known of it; ``story`` is one more section of its card."""
 
     name: str
     version: str
@@ -73,6 +73,7 @@ class Product:
     reference_scores: Reals
     difference_lsb: int
     facts: Facts
+    story: str = ""
 
 
 def write(product: Product, directory: Path) -> None:

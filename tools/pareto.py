@@ -25,6 +25,7 @@ from dataset import DataSetError, plain_patches  # noqa: E402
 from doc_plots import Series, draw  # noqa: E402
 from figures import UNCALIBRATED, softmax  # noqa: E402
 from measure import balanced_over_homes, run_on_device_python  # noqa: E402
+from memory import start_again_holding_on  # noqa: E402
 from plan import opened  # noqa: E402
 from quantise import export_int8  # noqa: E402
 from stages import Progress  # noqa: E402
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 BLOCKS = 11
 WIDTHS_PX = (96, 112, 128, 160)
-THINNED = (("whole", 0, 1.0), ("early blocks halved", 4, 0.5), ("all but the first halved", 10, 0.5))
+THINNED = (("whole", 0, 1.0), ("early blocks halved", 4, 0.5))
 MOST_MS, MOST_BYTES = 1.2, 1_200_000
 _RANGE_PATCHES = 200
 _PAGE = Template("""\
@@ -82,7 +83,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="an imagefolder with metadata.jsonl")
     parser.add_argument("--work", type=Path, required=True, help="the work of tools/train.py on it")
-    parser.add_argument("--pictures", type=int, default=8000, help="augmented pictures shown to each student")
+    parser.add_argument("--pictures", type=int, default=4000, help="augmented pictures shown to each student")
     parser.add_argument("--threads", type=int, default=2, help="cores to use")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where page and plot go")
     parser.add_argument("--device-python", type=Path, default=ROOT / ".venv/bin/python", help="with both runtimes")
@@ -164,4 +165,5 @@ def _row(one: Candidate) -> str:
 
 
 if __name__ == "__main__":
+    start_again_holding_on()
     sys.exit(main(sys.argv[1:]))

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 COSTS = Costs(view_s=1 / 55, teacher_s=1 / 70, student_s=1 / 140)  # on two cores, to say how long everything takes
 
 
+FREE = Costs(0.0, 0.0, 0.0)
+"""Of work that is taken as it was left."""
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
     """How many pictures everything is made of. ``fold_*`` count for each group of homes that is left out."""
@@ -40,7 +44,7 @@ class Budget:
 
 
 FULL = Budget(
-    composed=400, sim=6000, views=12_000, teacher=16_000, fold_teacher=6000, student=60_000, fold_student=9000
+    composed=400, sim=6000, views=12_000, teacher=16_000, fold_teacher=6000, student=120_000, fold_student=9000
 )
 SHORT = Budget(composed=40, sim=240, views=64, teacher=64, fold_teacher=64, student=64, fold_student=64)
 """Shows that every step works, and makes a student that knows nothing."""
@@ -109,4 +113,4 @@ def opened(folder: Path, work: Path, progress: Progress) -> tuple[Plan, Course]:
     budget, seed = Budget(**settings["budget"]), settings["seed"]
     plan = Plan(joined(read_photographs(folder)), simulated(budget.sim, seed), budget, seed)
     workshop = Workshop(work, plan.settings, resume=True)
-    return plan, Course(plan.material(with_composed(plan, folder, workshop)), COSTS, workshop, progress)
+    return plan, Course(plan.material(with_composed(plan, folder, workshop)), FREE, workshop, progress)

@@ -17,7 +17,7 @@ COPY = "copy"
 """The part of a training picture that is held out under another name: nothing learns from it."""
 
 UNJUDGED = "unjudged"
-"""The part of an unlabelled picture of a visit that is held out: nothing can be judged by it, nothing learns from it."""
+"""The part of an unlabelled picture of a visit that is held out: nothing is judged by it, nothing learns from it."""
 
 TRAIN_UNTIL, CALIBRATE_UNTIL = 0.7, 0.8
 """An owner's visits in order of time: the first 70 % train, the next 10 % calibrate, the last 20 % test."""

@@ -8,7 +8,7 @@ keep every tensor in int8. Size and width were chosen by ``tools/pareto.py``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import lite_net
@@ -133,7 +133,6 @@ class Lesson:
     weighting: Weighting
     start: Student | None = None
     weights: Reals | None = None  # how often each sample is drawn; None: ``draw_weights``
-    unlabelled: frozenset[int] = field(default=frozenset())  # indices of samples whose label is not to be looked at
 
 
 def teach(lesson: Lesson, schedule: Schedule, kept: Path | None, shown: Callable[[int, float], None]) -> Student:
@@ -152,7 +151,6 @@ class _Pupil:
         self._lesson, self._augmenter = lesson, Augmenter(lesson.design.recipe)
         self._weights = draw_weights(samples) if lesson.weights is None else lesson.weights
         self._allowed = allowed_flags(samples)
-        self._allowed[list(lesson.unlabelled)] = True
         self._who = np.array([sample.individual for sample in samples], np.int64)
         self._faces = nn.Parameter(torch.randn(max(1 + int(self._who.max()), 1), EMBEDDING))
 

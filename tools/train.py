@@ -10,7 +10,6 @@ One seed gives one student, but for rounding: figures repeat within a point on o
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from course import Course  # noqa: E402
 from dataset import DataSetError, joined, read_photographs, simulated  # noqa: E402
 from keep import keep_student, keep_teacher, training_folder  # noqa: E402
 from make_bundle import write  # noqa: E402
+from memory import start_again_holding_on  # noqa: E402
 from plan import COSTS, FULL, SHORT, Budget, Plan, with_composed  # noqa: E402
 from product import Making, product_of  # noqa: E402
 from stages import Progress, Workshop  # noqa: E402
@@ -64,7 +64,7 @@ class Options:
     @property
     def command(self) -> str:
         """What to say to make the same again."""
-        return f"tools/train.py --version {self.version} --seed {self.seed} --threads {self.threads}"
+        return f"tools/train.py --version {self.version} --seed {self.seed}"
 
 
 def parse(arguments: list[str]) -> Options:
@@ -159,12 +159,5 @@ def _teacher_figures(course: Course, teacher: Teacher) -> list[Metric]:
 
 
 if __name__ == "__main__":
-    # glibc hands large blocks back after every step and faults them in again: twice as slow on big activations.
-    if "MALLOC_TRIM_THRESHOLD_" not in os.environ:
-        tuned = {
-            "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
-            "MALLOC_MMAP_THRESHOLD_": str(1 << 32),
-            "MALLOC_TOP_PAD_": str(1 << 27),
-        }
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **tuned})  # noqa: S606 - itself, once
+    start_again_holding_on()
     sys.exit(main(sys.argv[1:]))

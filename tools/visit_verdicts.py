@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dataset import Sample
 
     from edge.assembly import LoadedModel
+    from edge.config import Config
     from edge.replay import Replayed
 
 Row = dict[str, str]
@@ -142,15 +143,20 @@ def judged(folder: Path, samples: Sequence[Sample], loaded: LoadedModel) -> Verd
     visits: dict[str, list[Sample]] = {}
     for name, sample in zip(visits_of(samples), samples, strict=True):
         visits.setdefault(name, []).append(sample)
-    wanted = config.parse({"door": {"identity": "any_cat"}, "pins": {"bolt": 17}}, "defaults")  # pictures hold no chip
-    replayer = Replayer(wanted, loaded, other_model=True)
-    with imagefolder_of(folder, map(_row, samples)) as place:
+    replayer = Replayer(any_cat(), loaded, other_model=True)
+    with imagefolder_of(folder, map(row_of, samples)) as place:
         parts = deciding(replayer.path(place), lambda part: part.fields)
     told = (_judged(name, visits[name], part) for name, part in sorted(parts.items()))
     return Verdicts(tuple(told), tuple(f"{entry.path}: {entry.why}" for entry in replayer.skipped))
 
 
-def _row(sample: Sample) -> Row:
+def any_cat() -> Config:
+    """Return the defaults with every cat counting as ours: pictures hold no chip."""
+    return config.parse({"door": {"identity": "any_cat"}, "pins": {"bolt": 17}}, "defaults")
+
+
+def row_of(sample: Sample) -> Row:
+    """Return what a replay needs of a sample's line."""
     return {"file_name": sample.name, "home": sample.home, "visit": sample.visit, "taken": sample.taken}
 
 

@@ -45,7 +45,7 @@ def said(folder: Path) -> str:
 @pytest.mark.parametrize(
     ("row", "what", "remedy"),
     [
-        ({"label": "wolf"}, f"label 'wolf' is not one of {', '.join(LABELS)}, cat", "correct it"),
+        ({"label": "wolf"}, f"label 'wolf' is not one of {', '.join(LABELS)}, cat, unlabelled", "correct it"),
         ({"label": None}, "has no label", "name it; tools/label.py helps"),
         ({"file_name": 7}, "has no file_name", "name it, from the folder on"),
         ({"home": ""}, "has no home", "name it: homes are left out as a whole to see how strangers fare"),

@@ -177,6 +177,23 @@ def test_only_the_home_s_frames_are_stripped_of_labels(ground: Ground) -> None:
     assert [False, True, False, False, True, False, *[True] * REHEARSED] == known
 
 
+def test_frames_that_calibrate_are_taken_out_whole(ground: Ground) -> None:
+    """With what was seen and said of them; all others keep theirs."""
+    rest = ground.without(frozenset({0, 4}))
+    kept = [1, 2, 3, 5, *range(HOME_FRAMES, HOME_FRAMES + REHEARSED)]
+    assert ([ground.samples[index] for index in kept], HOME_FRAMES - 2) == ([*rest.samples], rest.of_home)
+    assert ground.before.probabilities[kept].tolist() == rest.before.probabilities.tolist()
+    assert ground.views.seen[kept].tolist() == rest.views.seen[: rest.views.plain].tolist()
+
+
+def test_what_it_normalises_by_is_not_learnt_from_one_flap(origin: Origin, new: Adapted) -> None:
+    """Means and variances stay: at first they came from many homes, and a batch here is half of one."""
+    old, now = (net.state_dict() for net in (origin.student, new.student))
+    held = [name for name in old if name.rpartition(".")[2] in ("running_mean", "running_var")]
+    assert held
+    assert all(torch.equal(old[name], now[name]) for name in held)
+
+
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.25])
 def test_a_mean_lies_between_old_and_new(origin: Origin, share: float) -> None:
     """Every weight, and what normalisation remembers, so far on the way from the old to the new."""
