@@ -53,7 +53,7 @@ from bundle_comparison import gate_of_frames  # noqa: E402
 from dataset import SIM, DataSetError, allowed_flags, draw_weights, plain_patches  # noqa: E402
 from doc_plots import draw  # noqa: E402
 from evaluation_figures import accuracies  # noqa: E402
-from figures import fit_calibration, flap_priors, flap_weights, softmax  # noqa: E402
+from figures import even_weights, fit_calibration, softmax  # noqa: E402
 from frame_scores import frames_of  # noqa: E402
 from make_bundle import write  # noqa: E402
 from measure import balanced_over_homes, visits_of  # noqa: E402
@@ -301,7 +301,7 @@ class _Judge:
         logits, samples = float_logits(student, self._elsewhere_patches), [*self.elsewhere, *calibrating]
         mine = float_logits(student, plain_patches(calibrating, self._recipe)) if calibrating else logits[:0]
         by = np.concatenate([logits, mine])
-        calibration = fit_calibration(by, allowed_flags(samples), flap_weights(samples, flap_priors(samples)))
+        calibration = fit_calibration(by, allowed_flags(samples), even_weights(samples))
         later = softmax(float_logits(student, self._later_patches), calibration)
         return frames_of(self.later, later), frames_of(self.elsewhere, softmax(logits, calibration))
 

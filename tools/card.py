@@ -34,10 +34,9 @@ A student for a cat flap: one grey patch of $width x $height pixels in; six clas
 $kilobytes kB.
 
 It was distilled from a teacher (EfficientNet-Lite2, whose last six blocks learnt from the pictures below) into the
-first eleven blocks of EfficientNet-Lite0; both start from what ImageNet taught (Apache-2.0). **It knows the
-homes below and no other: what it says at another flap is a guess until that flap's own frames have taught it**
-(`tools/adapt.py`). Real pictures of prey: too few to promise anything. It must not be the only thing between a cat and
-its home.
+first eleven blocks of EfficientNet-Lite0; both start from what ImageNet taught (Apache-2.0). **It has seen one real cat
+flap. What it says at another is a guess until that flap's own frames have taught it** (`tools/adapt.py`). Real pictures
+of prey: too few to promise anything. It must not be the only thing between a cat and its home.
 
 ## Intended use
 
@@ -57,7 +56,7 @@ $sources
 
 Licences marked other than `yes` were not verified; none of the photographs is distributed with the model. A picture
 labelled `cat` may show its mouth or not; the loss leaves that open. Labels were set by hand and hold mistakes. Prey:
-$prey real pictures in $prey_visits visits or photographs, of which the visits for testing hold $prey_test.
+$prey real pictures in $prey_visits visits or photographs, of which the tested later months of `tunnel` hold $prey_test.
 
 Split: whole visits, and within a home with time stamps by time: the latest visits are the test, some before them
 calibrate, the rest trains. Of undated visits a tenth calibrates. One simulated night in five calibrates, one tests.

@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402 - the repository's own packages come from ROOT
 import torch  # noqa: E402
 from dataset import DataSetError, allowed_flags, plain_patches  # noqa: E402
-from figures import fit_calibration, flap_priors, flap_weights, softmax  # noqa: E402
+from figures import even_weights, fit_calibration, softmax  # noqa: E402
 from measure import balanced_over_homes, coarse_figures, fine_figures  # noqa: E402
 from memory import start_again_holding_on  # noqa: E402
 from plan import COSTS, opened  # noqa: E402
@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="an imagefolder with metadata.jsonl")
     parser.add_argument("--work", type=Path, required=True, help="the work of tools/train.py on it")
-    parser.add_argument("--pictures", type=int, default=3000, help="augmented pictures shown to each student")
+    parser.add_argument("--pictures", type=int, default=5000, help="augmented pictures shown to each student")
     parser.add_argument("--seeds", type=int, default=3, help="students of each kind")
     parser.add_argument("--threads", type=int, default=2, help="cores to use")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where the page goes")
@@ -109,9 +109,7 @@ def _figures(task: _Task, samples: tuple[Sample, ...], shown: Callable[[int, flo
     calibrating = [sample for sample in samples if sample.part == "calibration"]
     later = [sample for sample in samples if sample.part == "test" and sample.home == "tunnel"]
     logits = float_logits(student, plain_patches(calibrating, SHIPPED.recipe))
-    calibration = fit_calibration(
-        logits, allowed_flags(calibrating), flap_weights(calibrating, flap_priors(calibrating))
-    )
+    calibration = fit_calibration(logits, allowed_flags(calibrating), even_weights(calibrating))
     scores = softmax(float_logits(student, plain_patches(later, SHIPPED.recipe)), calibration)
     figures = [
         *coarse_figures("tunnel_later", later, scores),

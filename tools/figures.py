@@ -6,7 +6,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
-from rows import PARTIAL
 
 from edge.messages import LABELS
 from edge.scoring import Calibration
@@ -46,28 +45,8 @@ def fit_calibration(logits: Reals, allowed: Flags, weights: Reals, steps: int = 
     return Calibration(float(1 / inverse), tuple(float(value) for value in bias - bias.mean()))
 
 
-def flap_priors(samples: Sequence[Sample]) -> Reals:
-    """Return how common each class is taken to be at a flap, (labels,): what the calibration is fitted to.
-
-    The square roots of the counts in visits with time stamps, one picture of each class added: what comes to a flap are
-    mostly cats, but the shares of one home are not another's. Without such visits every class is as common.
-    """
-    counts = Counter(sample.label for sample in samples if sample.taken)
-    tempered = np.sqrt([counts[label] + 1.0 if counts else 1.0 for label in LABELS])
-    priors: Reals = tempered / tempered.sum()
-    return priors
-
-
-def flap_weights(samples: Sequence[Sample], priors: Reals) -> Reals:
-    """Return weights under which every class is as common as ``priors`` say, and within a class every home alike.
-
-    A partial label carries half of what its classes weigh.
-    """
+def even_weights(samples: Sequence[Sample]) -> Reals:
+    """Return weights under which every class counts alike, and within a class every home."""
     groups = Counter((sample.label, sample.home) for sample in samples)
     homes_of = Counter(label for label, _ in groups)
-    halved = {label for partial, classes in PARTIAL.items() if homes_of[partial] for label in classes}
-    prior = dict(zip(LABELS, priors.tolist(), strict=True))
-    mass = {str(label): prior[label] / (2 if label in halved else 1) for label in LABELS}
-    mass |= {partial: sum(prior[label] for label in classes) / 2 for partial, classes in PARTIAL.items()}
-    shares = [mass[sample.label] / (groups[sample.label, sample.home] * homes_of[sample.label]) for sample in samples]
-    return np.array(shares)
+    return np.array([1.0 / (groups[sample.label, sample.home] * homes_of[sample.label]) for sample in samples])

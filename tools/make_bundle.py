@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from edge.messages import Grey, Metric
     from edge.scoring import Calibration
 
-_EVIDENCE = EvidenceSettings(
-    priors=(),  # the product's: what its calibration was fitted to
+EVIDENCE = EvidenceSettings(
+    priors=(1 / 6,) * 6,  # the calibration weighs every class alike
     llr_cap=3.0,
     prey_llr_cap=2.0,  # under the common budgets no single frame is enough to call it prey
     discount_floor=0.25,
@@ -62,7 +62,6 @@ class Product:
     model: Path
     recipe: Recipe
     calibration: Calibration
-    priors: tuple[float, ...]
     data_set: DataSet
     sources: tuple[Source, ...]
     counts: tuple[Count, ...]
@@ -143,7 +142,7 @@ def _manifest(product: Product, directory: Path) -> object:
             bundle.OutputSpec("embedding", embedding_size, *run.embedding_scale),
         ),
         calibration=product.calibration,
-        evidence=dataclasses.replace(_EVIDENCE, priors=product.priors),
+        evidence=EVIDENCE,
         data_set=product.data_set,
         metrics=product.metrics,
         runtimes=tuple(run.runtime for run in product.golden_runs),

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from edge.messages import Metric
 
 BLOCKS = 11
-WIDTHS_PX = (96, 112, 128)
+WIDTHS_PX = (96, 112, 128, 160)
 THINNED = (("whole", 0, 1.0), ("early blocks halved", 4, 0.5))
 MOST_MS, MOST_BYTES = 1.2, 1_200_000
 _RANGE_PATCHES = 200
@@ -83,7 +83,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="an imagefolder with metadata.jsonl")
     parser.add_argument("--work", type=Path, required=True, help="the work of tools/train.py on it")
-    parser.add_argument("--pictures", type=int, default=3000, help="augmented pictures shown to each student")
+    parser.add_argument("--pictures", type=int, default=4000, help="augmented pictures shown to each student")
     parser.add_argument("--threads", type=int, default=2, help="cores to use")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where page and plot go")
     parser.add_argument("--device-python", type=Path, default=ROOT / ".venv/bin/python", help="with both runtimes")

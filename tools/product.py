@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import measure
 import numpy as np
 from dataset import SIM, Photographs, allowed_flags, plain_patches, summary
-from figures import fit_calibration, flap_priors, flap_weights, softmax
+from figures import even_weights, fit_calibration, softmax
 from make_bundle import Facts, Product
 from quantise import export_int8
 from student_net import Student, float_logits
@@ -62,8 +62,7 @@ def product_of(making: Making, device_python: Path, folder: Path) -> Product:
         return measure.run_on_device_python(model, patches, runtime, device_python)
 
     logits = run(plain_patches(calibrating, recipe)).real_logits
-    priors = flap_priors(calibrating)
-    calibration = fit_calibration(logits, allowed_flags(calibrating), flap_weights(calibrating, priors))
+    calibration = fit_calibration(logits, allowed_flags(calibrating), even_weights(calibrating))
 
     def scored(samples: list[Sample]) -> Reals:
         return softmax(run(plain_patches(samples, recipe)).real_logits, calibration)
@@ -81,7 +80,6 @@ def product_of(making: Making, device_python: Path, folder: Path) -> Product:
         model=model,
         recipe=recipe,
         calibration=calibration,
-        priors=tuple(priors.tolist()),
         data_set=_data_set(making),
         sources=making.photographs.sources,
         counts=summary(making.photographs).counts,

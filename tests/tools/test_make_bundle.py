@@ -54,7 +54,6 @@ def product(metrics: tuple[Metric, ...] = ()) -> Product:
         model=factory_directory() / "model.tflite",
         recipe=manifest.recipe,
         calibration=manifest.calibration,
-        priors=manifest.evidence.priors,
         data_set=manifest.data_set,
         sources=(Source("tunnel", "somebody/cats", "GPL-2.0", "yes", 7),),
         counts=(Count("tunnel", "train", "cat_clear", False, 7, 3),),
