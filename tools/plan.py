@@ -44,7 +44,7 @@ class Budget:
 
 
 FULL = Budget(
-    composed=400, sim=6000, views=12_000, teacher=16_000, fold_teacher=6000, student=120_000, fold_student=9000
+    composed=400, sim=6000, views=12_000, teacher=16_000, fold_teacher=6000, student=60_000, fold_student=9000
 )
 SHORT = Budget(composed=40, sim=240, views=64, teacher=64, fold_teacher=64, student=64, fold_student=64)
 """Shows that every step works, and makes a student that knows nothing."""
