@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -13,7 +14,7 @@ from dataset import COARSE, coarse, read_photographs
 
 from edge.adapters.tflite import open_interpreter
 from edge.bundle import Bundle, Golden, factory_directory, golden, load
-from edge.features import extract, tensor
+from edge.features import Recipe, extract, tensor
 from edge.messages import LABELS, Box, Label, Patch
 from edge.scoring import calibrated
 
@@ -59,6 +60,19 @@ def test_no_tensor_is_left_in_float(bundle: Bundle, runtime: str) -> None:
     interpreter = open_interpreter(bundle, runtime, 1)
     types = {detail["dtype"] for detail in interpreter._interpreter.get_tensor_details()}
     assert set() == types - {np.int8, np.int32}
+
+
+def test_the_model_fits_every_pi(bundle: Bundle) -> None:
+    """At most 1.2 MB; how long it takes is a benchmark's matter."""
+    assert len(bundle.model) <= 1_200_000
+
+
+def test_an_owner_can_go_on_from_it(bundle: Bundle) -> None:
+    """Beside the bundle lie the float student, cut as the manifest says, and the teacher that tools/adapt.py needs."""
+    training = factory_directory().with_name("factory.training")
+    design = json.loads((training / "design.json").read_text(encoding="utf-8"))
+    assert bundle.manifest.recipe == Recipe(**design["recipe"])
+    assert [True, True] == [(training / name).stat().st_size > 1_000_000 for name in ("student.pt", "teacher.pt")]
 
 
 def test_the_card_says_what_it_was_trained_on() -> None:
