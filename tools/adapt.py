@@ -43,8 +43,7 @@ from dataset import (  # noqa: E402
 )
 from figures import softmax  # noqa: E402
 from frame_scores import frames_of  # noqa: E402
-from keep import keep_student, keep_teacher, kept_student, kept_teacher, training_folder  # noqa: E402
-from make_bundle import Product, write  # noqa: E402
+from keep import kept_student, kept_teacher, put_in_place, refuse_taken, training_folder  # noqa: E402
 from measure import run_on_device_python  # noqa: E402
 from memory import start_again_holding_on  # noqa: E402
 from plan import COSTS  # noqa: E402
@@ -56,9 +55,9 @@ from edge import bundle  # noqa: E402
 from edge.errors import CatflapError  # noqa: E402
 
 if TYPE_CHECKING:
-    from adaptation import Adapted
     from dataset import Sample
     from frame_scores import Frames
+    from make_bundle import Product
     from student_net import Student
 
     from edge.bundle import Bundle
@@ -165,20 +164,11 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)
     try:
-        _refuse(options)
+        refuse_taken([options.out, options.rejected], options.device_python)
         return _adapt(options)
     except (DataSetError, CatflapError) as error:
         print(f"adapt: {error}", file=sys.stderr)
         return REFUSED
-
-
-def _refuse(options: Options) -> None:
-    for place in (options.out, options.rejected):
-        for path in (place, training_folder(place)):
-            if path.exists():
-                raise DataSetError(f"{path}: is there already, and a bundle is never overwritten; name another --out")
-    if not options.device_python.exists():
-        raise DataSetError(f"{options.device_python}: is not there; make setup first, or name one with --device-python")
 
 
 def _adapt(options: Options) -> int:
@@ -197,7 +187,7 @@ def _adapt(options: Options) -> int:
         card = (options.origin / "MODEL_CARD.md").read_text(encoding="utf-8")
         past = Past(parent.model_id, card, pictures.home, len(pictures.rehearsal))
         place = options.out if passed(gate) else options.rejected
-        _write(replace(product, story=story(past, gate)), origin, replace(new, student=student), place)
+        put_in_place(replace(product, story=story(past, gate)), (student, new.teacher), origin.design, place)
     for metric in product.metrics:
         progress.say(f"{metric.name:40} {metric.value:.3f} ({metric.low:.3f} to {metric.high:.3f}) n={metric.count}")
     for line in lines(gate):
@@ -291,18 +281,6 @@ def _gate(
     manifest = parent.manifest
     old = frames(parent.directory / "model.tflite", manifest.recipe, manifest.calibration)
     return tuple(gate_of_frames(old, frames(product.model, product.recipe, product.calibration)))
-
-
-def _write(product: Product, origin: Origin, new: Adapted, place: Path) -> None:
-    """Put the bundle and what it was made from in their places, whole."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".adapt.") as folder:
-        write(product, Path(folder) / "bundle")
-        (training := Path(folder) / "training").mkdir()
-        keep_student(training, new.student, origin.design)
-        keep_teacher(training, new.teacher)
-        training.rename(training_folder(place))
-        (Path(folder) / "bundle").rename(place)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,24 @@
-"""Float networks on disk, from which ``tools/adapt.py`` starts: half precision, beside the bundle. Needs torch."""
+"""A bundle in its place, and beside it the float networks that adaptation starts from, in halves. Needs torch."""
 
 from __future__ import annotations
 
 import json
 import pickle
+import tempfile
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from dataset import DataSetError
+from make_bundle import Product, write
 from student_net import Design, Student
 from teacher import Teacher
 
 from edge.features import Recipe
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterable
 
 _STUDENT, _TEACHER, _DESIGN = "student.pt", "teacher.pt", "design.json"
 
@@ -23,6 +26,36 @@ _STUDENT, _TEACHER, _DESIGN = "student.pt", "teacher.pt", "design.json"
 def training_folder(bundle: Path) -> Path:
     """Return where the float student and the teacher of a bundle lie."""
     return bundle.with_name(f"{bundle.name}.training")
+
+
+def refuse_taken(places: Iterable[Path], device_python: Path) -> None:
+    """Refuse to begin what could not be put down.
+
+    Raises:
+        DataSetError: a bundle or its networks lie in one of the places, or there is no such Python.
+    """
+    for place in places:
+        for path in (place, training_folder(place)):
+            if path.exists():
+                raise DataSetError(f"{path}: is there already, and a bundle is never overwritten; name another --out")
+    if not device_python.exists():
+        raise DataSetError(f"{device_python}: is not there; make setup first, or name one with --device-python")
+
+
+def put_in_place(product: Product, nets: tuple[Student, Teacher], design: Design, place: Path) -> None:
+    """Write a bundle and what it was made from, whole, the networks first.
+
+    Raises:
+        TrustError: the product is no bundle.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".new.") as folder:
+        write(product, Path(folder) / "bundle")
+        (training := Path(folder) / "training").mkdir()
+        keep_student(training, nets[0], design)
+        keep_teacher(training, nets[1])
+        training.rename(training_folder(place))
+        (Path(folder) / "bundle").rename(place)
 
 
 def keep_student(folder: Path, student: Student, design: Design) -> None:

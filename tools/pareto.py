@@ -49,8 +49,8 @@ _PAGE = Template("""\
 $date, by `make pareto`: $pictures pictures shown to each, the same teacher, seed $seed. *Quality*: five coarse classes
 on the $count pictures of the calibration visits of all homes and drawn nights, the mean over homes of the balanced
 accuracy, with 95 % by resampling visits. *ms*: the quickest of $count invokes of the int8 model in LiteRT on one thread
-of an x86-64 machine that did nothing else. *Fits*: at most $ms ms and $kilobytes kB. The later months of `tunnel`, on
-which the shipped student is measured, had no part in the choice.
+of an x86-64 machine, other work beside it or not. *Fits*: at most $ms ms and $kilobytes kB. The later months of
+`tunnel`, on which the shipped student is measured, had no part in the choice.
 
 ![quality against time](pareto.svg)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
@@ -79,7 +78,6 @@ class Workshop:
             raise DataSetError(f"{folder}: is not empty and holds no work of this tool; name another --work")
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        self.key = hashlib.sha256(text.encode()).hexdigest()
 
     def path(self, name: str) -> Path:
         """Return where a stage keeps its result."""
@@ -96,10 +94,6 @@ class Workshop:
             shutil.rmtree(fresh)
         write(fresh)
         fresh.replace(self.path(name))
-
-    def remove(self) -> None:
-        """Remove the folder: the work is done."""
-        shutil.rmtree(self._folder)
 
 
 def _refuse_other(path: Path, text: str) -> None:

@@ -26,8 +26,7 @@ import preflight  # noqa: E402
 import torch  # noqa: E402
 from course import Course  # noqa: E402
 from dataset import DataSetError, joined, read_photographs, simulated  # noqa: E402
-from keep import keep_student, keep_teacher, training_folder  # noqa: E402
-from make_bundle import write  # noqa: E402
+from keep import put_in_place, refuse_taken, training_folder  # noqa: E402
 from memory import start_again_holding_on  # noqa: E402
 from plan import COSTS, FULL, SHORT, Budget, Plan, with_composed  # noqa: E402
 from product import Making, product_of  # noqa: E402
@@ -92,20 +91,12 @@ def main(arguments: list[str]) -> int:
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(1)
     try:
-        _refuse(options)
+        refuse_taken([options.out], options.device_python)
         _make(options)
     except DataSetError as error:
         print(f"train: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def _refuse(options: Options) -> None:
-    for path in (options.out, training_folder(options.out)):
-        if path.exists():
-            raise DataSetError(f"{path}: is there already, and a bundle is never overwritten; name another --out")
-    if not options.device_python.exists():
-        raise DataSetError(f"{options.device_python}: is not there; make setup first, or name one with --device-python")
 
 
 def _make(options: Options) -> None:
@@ -135,15 +126,10 @@ def _make(options: Options) -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         product = product_of(making, options.device_python, Path(folder))
-        workshop.put("bundle", lambda path: write(product, path))
-    training = training_folder(options.out)
-    training.mkdir(parents=True)
-    keep_student(training, whole.student, SHIPPED)
-    keep_teacher(training, whole.teacher)
-    workshop.path("bundle").rename(options.out)
+        put_in_place(product, (whole.student, whole.teacher), SHIPPED, options.out)
     for metric in product.metrics:
         progress.say(f"{metric.name:40} {metric.value:.3f} ({metric.low:.3f} to {metric.high:.3f}) n={metric.count}")
-    progress.say(f"{options.out} and {training}: written; {options.work} may be removed")
+    progress.say(f"{options.out} and {training_folder(options.out)}: written; {options.work} may be removed")
 
 
 def _teacher_figures(course: Course, teacher: Teacher) -> list[Metric]:
