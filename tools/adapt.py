@@ -280,7 +280,7 @@ def _gate(
 
     manifest = parent.manifest
     old = frames(parent.directory / "model.tflite", manifest.recipe, manifest.calibration)
-    return tuple(gate_of_frames(old, frames(product.model, product.recipe, product.calibration)))
+    return tuple(gate_of_frames(old, frames(product.model, product.recipe, product.fitted.calibration)))
 
 
 if __name__ == "__main__":

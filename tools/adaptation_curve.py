@@ -50,10 +50,10 @@ from adaptation_page import (  # noqa: E402
     series,
 )
 from bundle_comparison import gate_of_frames  # noqa: E402
-from dataset import SIM, DataSetError, allowed_flags, draw_weights, plain_patches  # noqa: E402
+from dataset import SIM, DataSetError, draw_weights, plain_patches  # noqa: E402
 from doc_plots import draw  # noqa: E402
 from evaluation_figures import accuracies  # noqa: E402
-from figures import even_weights, fit_calibration, softmax  # noqa: E402
+from figures import calibrate, softmax  # noqa: E402
 from frame_scores import frames_of  # noqa: E402
 from make_bundle import write  # noqa: E402
 from measure import balanced_over_homes, visits_of  # noqa: E402
@@ -301,7 +301,7 @@ class _Judge:
         logits, samples = float_logits(student, self._elsewhere_patches), [*self.elsewhere, *calibrating]
         mine = float_logits(student, plain_patches(calibrating, self._recipe)) if calibrating else logits[:0]
         by = np.concatenate([logits, mine])
-        calibration = fit_calibration(by, allowed_flags(samples), even_weights(samples))
+        calibration = calibrate(by, samples).calibration
         later = softmax(float_logits(student, self._later_patches), calibration)
         return frames_of(self.later, later), frames_of(self.elsewhere, softmax(logits, calibration))
 

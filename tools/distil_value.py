@@ -20,8 +20,8 @@ sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402 - the repository's own packages come from ROOT
 import torch  # noqa: E402
-from dataset import DataSetError, allowed_flags, plain_patches  # noqa: E402
-from figures import even_weights, fit_calibration, softmax  # noqa: E402
+from dataset import DataSetError, plain_patches  # noqa: E402
+from figures import calibrate, softmax  # noqa: E402
 from measure import balanced_over_homes, coarse_figures, fine_figures  # noqa: E402
 from memory import start_again_holding_on  # noqa: E402
 from plan import COSTS, opened  # noqa: E402
@@ -109,7 +109,7 @@ def _figures(task: _Task, samples: tuple[Sample, ...], shown: Callable[[int, flo
     calibrating = [sample for sample in samples if sample.part == "calibration"]
     later = [sample for sample in samples if sample.part == "test" and sample.home == "tunnel"]
     logits = float_logits(student, plain_patches(calibrating, SHIPPED.recipe))
-    calibration = fit_calibration(logits, allowed_flags(calibrating), even_weights(calibrating))
+    calibration = calibrate(logits, calibrating).calibration
     scores = softmax(float_logits(student, plain_patches(later, SHIPPED.recipe)), calibration)
     figures = [
         *coarse_figures("tunnel_later", later, scores),

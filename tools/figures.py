@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from dataset import allowed_flags
 
 from edge.messages import LABELS
 from edge.scoring import Calibration
@@ -26,6 +28,37 @@ def softmax(logits: Reals, calibration: Calibration) -> Reals:
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     shares: Reals = powers / powers.sum(axis=1, keepdims=True)
     return shares
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A calibration, and how common it takes each class to be: what the sequential test divides out again."""
+
+    calibration: Calibration
+    priors: tuple[float, ...]
+
+
+def calibrate(logits: Reals, samples: Sequence[Sample]) -> Fitted:
+    """Fit to held-out samples as if every class were as common, then say how common they are at a flap.
+
+    What a frame says for one class against another stays as it was fitted where every class counts alike, rare ones
+    too; only the probabilities that people read, and the class that wins, know that most visitors are cats.
+    """
+    even, priors = fit_calibration(logits, allowed_flags(samples), even_weights(samples)), flap_priors(samples)
+    bias = np.array(even.bias) + np.log(priors)
+    return Fitted(Calibration(even.temperature, tuple((bias - bias.mean()).tolist())), tuple(priors.tolist()))
+
+
+def flap_priors(samples: Sequence[Sample]) -> Reals:
+    """Return how common each class is taken to be at a flap, (labels,).
+
+    The square roots of the counts in visits with time stamps, one picture of each class added: what comes to a flap are
+    mostly cats, but the shares of one home are not another's. Without such visits every class is as common.
+    """
+    counts = Counter(sample.label for sample in samples if sample.taken)
+    tempered = np.sqrt([counts[label] + 1.0 if counts else 1.0 for label in LABELS])
+    priors: Reals = tempered / tempered.sum()
+    return priors
 
 
 def fit_calibration(logits: Reals, allowed: Flags, weights: Reals, steps: int = 3000) -> Calibration:

@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dataset import Count, Source
+    from figures import Fitted
     from measure import Run
 
     from edge.bundle import DataSet
     from edge.evaluation import Reals
     from edge.features import Recipe
     from edge.messages import Grey, Metric
-    from edge.scoring import Calibration
 
-EVIDENCE = EvidenceSettings(
-    priors=(1 / 6,) * 6,  # the calibration weighs every class alike
+_EVIDENCE = EvidenceSettings(
+    priors=(),  # the product's: what its calibration was fitted to
     llr_cap=3.0,
     prey_llr_cap=2.0,  # under the common budgets no single frame is enough to call it prey
     discount_floor=0.25,
@@ -61,7 +61,7 @@ class Product:
     command: str
     model: Path
     recipe: Recipe
-    calibration: Calibration
+    fitted: Fitted
     data_set: DataSet
     sources: tuple[Source, ...]
     counts: tuple[Count, ...]
@@ -141,8 +141,8 @@ def _manifest(product: Product, directory: Path) -> object:
             bundle.OutputSpec("logits", len(LABELS), *run.logit_scale),
             bundle.OutputSpec("embedding", embedding_size, *run.embedding_scale),
         ),
-        calibration=product.calibration,
-        evidence=EVIDENCE,
+        calibration=product.fitted.calibration,
+        evidence=dataclasses.replace(_EVIDENCE, priors=product.fitted.priors),
         data_set=product.data_set,
         metrics=product.metrics,
         runtimes=tuple(run.runtime for run in product.golden_runs),

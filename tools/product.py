@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import measure
 import numpy as np
-from dataset import SIM, Photographs, allowed_flags, plain_patches, summary
-from figures import even_weights, fit_calibration, softmax
+from dataset import SIM, Photographs, plain_patches, summary
+from figures import calibrate, softmax
 from make_bundle import Facts, Product
 from quantise import export_int8
 from student_net import Student, float_logits
@@ -62,7 +62,8 @@ def product_of(making: Making, device_python: Path, folder: Path) -> Product:
         return measure.run_on_device_python(model, patches, runtime, device_python)
 
     logits = run(plain_patches(calibrating, recipe)).real_logits
-    calibration = fit_calibration(logits, allowed_flags(calibrating), even_weights(calibrating))
+    fitted = calibrate(logits, calibrating)
+    calibration = fitted.calibration
 
     def scored(samples: list[Sample]) -> Reals:
         return softmax(run(plain_patches(samples, recipe)).real_logits, calibration)
@@ -79,7 +80,7 @@ def product_of(making: Making, device_python: Path, folder: Path) -> Product:
         command=making.command,
         model=model,
         recipe=recipe,
-        calibration=calibration,
+        fitted=fitted,
         data_set=_data_set(making),
         sources=making.photographs.sources,
         counts=summary(making.photographs).counts,

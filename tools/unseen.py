@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from dataset import FOLDS, allowed_flags, plain_patches
-from figures import even_weights, fit_calibration, softmax
+from dataset import FOLDS, plain_patches
+from figures import calibrate, softmax
 from measure import as_coarse, coarse_judgement, coarse_truth, visits_of
 from student_net import float_logits
 from teacher import judge_plain
@@ -53,7 +53,7 @@ def _judged(course: Course, taught: Taught) -> Fold:
         samples,
         judge_plain(taught.teacher, course.views, held),
         float_logits(taught.student, plain_patches(samples, recipe)),
-        fit_calibration(logits, allowed_flags(known), even_weights(known)),
+        calibrate(logits, known).calibration,
     )
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from figures import fit_calibration, softmax
+from dataset import allowed_flags
+from figures import calibrate, even_weights, fit_calibration, flap_priors, softmax
+from samples_made import sample
 
+from edge.messages import LABELS
 from edge.scoring import Calibration
 
 
@@ -26,3 +29,23 @@ def test_a_partial_label_does_not_choose() -> None:
     found = fit_calibration(logits, allowed, np.ones(50), 200)
     assert pytest.approx(found.bias[1]) == found.bias[2]
     assert found.bias[1] > found.bias[0]
+
+
+def test_priors_are_the_square_roots_of_what_came_to_a_flap() -> None:
+    """Classes are as common as the roots of their counts in dated visits, each counted once more."""
+    dated = [sample("cat_clear", taken="2014-01-01T00:00:00")] * 8 + [sample("empty", taken="2014-01-01T00:00:00")] * 3
+    undated = [sample("person")] * 40
+    counts = np.array([4.0, 1.0, 9.0, 1.0, 1.0, 1.0])
+    assert np.allclose(np.sqrt(counts) / np.sqrt(counts).sum(), flap_priors([*dated, *undated]))
+    assert np.allclose(1 / len(LABELS), flap_priors(undated))
+
+
+def test_priors_change_the_winner_and_nothing_else() -> None:
+    """Divided by its priors, a calibrated score is what it was where every class counted alike."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (40, 6))
+    samples = [sample("cat_clear", taken="2014-01-01T00:00:00")] * 30 + [sample("person", home="b")] * 10
+    fitted = calibrate(logits, samples)
+    even = softmax(logits, fit_calibration(logits, allowed_flags(samples), even_weights(samples)))
+    divided = softmax(logits, fitted.calibration) / np.array(fitted.priors)
+    assert np.allclose(even, divided / divided.sum(axis=1, keepdims=True))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from card import model_card
 from dataset import Count, Source, allowed_by
+from figures import Fitted
 from make_bundle import Facts, Product, write
 from measure import Run, as_coarse, coarse_figures, fine_figures, largest_difference_lsb
 from samples_made import sample
@@ -53,7 +54,7 @@ def product(metrics: tuple[Metric, ...] = ()) -> Product:
         command="a test",
         model=factory_directory() / "model.tflite",
         recipe=manifest.recipe,
-        calibration=manifest.calibration,
+        fitted=Fitted(manifest.calibration, manifest.evidence.priors),
         data_set=manifest.data_set,
         sources=(Source("tunnel", "somebody/cats", "GPL-2.0", "yes", 7),),
         counts=(Count("tunnel", "train", "cat_clear", False, 7, 3),),
