@@ -11,17 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from student_net import EMBEDDING, Design, Lesson, Student, Told, Weighting, teach, untold
+from dataset import SIM, draw_weights
+from strange import STRANGE, strange
+from student_net import EMBEDDING, Design, Lesson, Student, Told, Weighting, teach, unsure, untold
 from teacher import Teacher, Views, judge, look, train_teacher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
     from dataset import Sample
     from learning import Schedule
     from stages import Progress, Workshop
+
+    from edge.evaluation import Reals
+
+
+STRANGE_SEED = 1
+OWN_TIMES = 3.0
+"""A real picture of a night camera is shown this often for one of another kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +52,14 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """What there is to learn from: photographs, of which a teacher is asked, and drawn frames, where truth is known."""
+    """What there is to learn from: photographs, of which a teacher is asked, and drawn frames, where truth is known.
+
+    ``strange`` says of how many pictures of nothing a student learns not to be sure.
+    """
 
     photographs: tuple[Sample, ...]
     drawn: tuple[Sample, ...]
+    strange: int
     augmented_views: int
     design: Design
     weighting: Weighting
@@ -125,14 +138,17 @@ class Course:
         """Return what a student learns from, and what its teacher says of it."""
         photographs = self.material.photographs
         told = told_by(teacher, self.views, known_indices(photographs, without))
-        samples = (*photographs, *self.material.drawn)
+        cut_from = [photographs[index] for index in known_indices(photographs, without)]
+        odd = strange([each for each in cut_from if not each.composed], self.material.strange, STRANGE_SEED)
+        samples = (*photographs, *self.material.drawn, *odd)
+        said = (told, untold(len(self.material.drawn)), unsure(len(odd)))
         known = known_indices(samples, without)
-        more = untold(len(self.material.drawn))
-        whole = Told(
-            np.concatenate([told.probabilities, more.probabilities]), np.concatenate([told.embeddings, more.embeddings])
+        chosen = Told(
+            np.concatenate([each.probabilities for each in said])[known],
+            np.concatenate([each.embeddings for each in said])[known],
         )
-        chosen = Told(whole.probabilities[known], whole.embeddings[known])
-        return Lesson([samples[index] for index in known], chosen, self.material.design, self.material.weighting)
+        learnt = [samples[index] for index in known]
+        return Lesson(learnt, chosen, self.material.design, self.material.weighting, weights=student_weights(learnt))
 
 
 def _name(without: tuple[str, ...]) -> str:
@@ -142,6 +158,17 @@ def _name(without: tuple[str, ...]) -> str:
 def known_indices(samples: tuple[Sample, ...], without: tuple[str, ...]) -> npt.NDArray[np.int64]:
     """Return the indices of training samples of all homes but some."""
     return np.flatnonzero([sample.part == "train" and sample.home not in without for sample in samples])
+
+
+def student_weights(samples: Sequence[Sample]) -> Reals:
+    """Return how often a student is shown each sample: what a flap's own night camera saw far above its share.
+
+    A student is small; web photographs teach it what a cat is, and the flap is where it will be asked.
+    """
+    own = [each.modality == "IR" and each.home not in (SIM, STRANGE) and not each.composed for each in samples]
+    weights = draw_weights(samples) * np.where(own, OWN_TIMES, 1.0)
+    shares: Reals = weights / weights.sum()
+    return shares
 
 
 def told_by(teacher: Teacher, views: Views, asked: npt.NDArray[np.int64]) -> Told:

@@ -29,6 +29,7 @@ class Budget:
 
     composed: int
     sim: int
+    strange: int
     views: int
     teacher: int
     fold_teacher: int
@@ -44,9 +45,16 @@ class Budget:
 
 
 FULL = Budget(
-    composed=400, sim=6000, views=12_000, teacher=16_000, fold_teacher=6000, student=60_000, fold_student=9000
+    composed=400,
+    sim=6000,
+    strange=600,
+    views=12_000,
+    teacher=16_000,
+    fold_teacher=6000,
+    student=60_000,
+    fold_student=9000,
 )
-SHORT = Budget(composed=40, sim=240, views=64, teacher=64, fold_teacher=64, student=64, fold_student=64)
+SHORT = Budget(composed=40, sim=240, strange=8, views=64, teacher=64, fold_teacher=64, student=64, fold_student=64)
 """Shows that every step works, and makes a student that knows nothing."""
 
 
@@ -76,7 +84,7 @@ class Plan:
 
     def material(self, photographs: Photographs) -> Material:
         """Return what there is to learn from."""
-        return Material(photographs.samples, self.drawn, self.budget.views, SHIPPED, DISTILLED)
+        return Material(photographs.samples, self.drawn, self.budget.strange, self.budget.views, SHIPPED, DISTILLED)
 
 
 def lengths(teacher: int, student: int, seed: int) -> Lengths:

@@ -78,7 +78,7 @@ HARD_ONLY = Weighting(soft=0.0, likeness=0.0, identity=0.02)
 class Told:
     """What a teacher said of samples, in their order: probabilities (count, labels) and embeddings (count, 32).
 
-    A row of nan is a sample it was not asked about.
+    A row of nan is a sample it was not asked about, or that has no features worth resembling.
     """
 
     probabilities: npt.NDArray[np.float32]
@@ -88,6 +88,11 @@ class Told:
 def untold(count: int) -> Told:
     """Return a teacher's silence."""
     return Told(np.full((count, len(LABELS)), np.nan, np.float32), np.full((count, EMBEDDING), np.nan, np.float32))
+
+
+def unsure(count: int) -> Told:
+    """Return what is to be said of samples that are like nothing known: any class, as likely as another."""
+    return Told(np.full((count, len(LABELS)), 1 / len(LABELS), np.float32), untold(count).embeddings)
 
 
 class Student(nn.Module):  # type: ignore[misc] # torch is not installed where types are checked
@@ -179,8 +184,10 @@ class _Pupil:
             loss = loss + weighting.soft * (1 - share) * partial_label_loss(logits[~asked], allowed[~asked])
         if weighting.soft and bool(asked.any()):
             loss = loss + weighting.soft * share * soft_label_loss(logits[asked], said[asked])
-            wanted = torch.from_numpy(told.embeddings[chosen])[asked]
-            loss = loss + weighting.likeness * share * likeness_loss(embedding[asked], wanted)
+            wanted = torch.from_numpy(told.embeddings[chosen])
+            seen = asked & ~torch.isnan(wanted[:, 0])
+            if bool(seen.any()):
+                loss = loss + weighting.likeness * seen.float().mean() * likeness_loss(embedding[seen], wanted[seen])
         return loss
 
 

@@ -73,7 +73,7 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("--out", type=Path, required=True, help="the bundle's directory, which must be new")
     parser.add_argument("--work", type=Path, help="where unfinished work is kept (default: beside --out)")
     parser.add_argument("--resume", action="store_true", help="go on with what was interrupted")
-    parser.add_argument("--version", default="0.2.0", help="of the bundle")
+    parser.add_argument("--version", default="0.3.0", help="of the bundle")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2, help="cores to use")
     parser.add_argument(
