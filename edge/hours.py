@@ -21,7 +21,7 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SPAN_FORM = (
     'a span of the day such as "06:00-09:00" or "22:00-06:30", not of zero length ("00:00-24:00" is the whole day)'
 )
-_SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)", re.ASCII)
+_SPAN = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d|24:00)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,10 @@ def span_of(text: str) -> Span:
         ValueError: it is none; ``SPAN_FORM`` says what would be one.
     """
     found = _SPAN.fullmatch(text)
-    if found is None:
+    if found is None or found[1] == found[2]:
         raise ValueError(f"{text!r} is not {SPAN_FORM}")
-    from_h, from_min, until_h, until_min = (int(part or 0) for part in found.groups())
-    start, end = 60 * from_h + from_min, 60 * until_h + until_min or DAY_MIN
-    if start == end:
-        raise ValueError(f"{text!r} is not {SPAN_FORM}")
-    return Span(start, end)
+    start, end = (60 * int(clock[:2]) + int(clock[3:]) for clock in found.groups())
+    return Span(start, end or DAY_MIN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,10 +117,9 @@ class HouseFound(StrEnum):
 class HouseKept:
     """The house's lasting state as far as it could be read, and how far that was.
 
-    Where a mode is lost the configuration's own holds: never a wider one than the owner wrote, and every other check
-    stays as it is. A panic lock that can still be read in a damaged row stays on. One that cannot be read at all is off:
-    to keep every cat out after each broken file would be a worse failure than the one it guards against, and
-    whoever loads this says so to the owner.
+    Where a mode is lost the configuration's own holds, which the owner wrote, and every other check stays as it is. A
+    panic lock that can still be read in a damaged row stays on. One that cannot be read at all is off: to keep every
+    cat out after each broken file would be the worse failure, and whoever loads this tells the owner.
     """
 
     lasting: Lasting
