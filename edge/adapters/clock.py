@@ -6,12 +6,14 @@ import ctypes
 import time
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edge.ports import Clock
 
 MACHINE_ZONE = Path("/etc/localtime")
@@ -66,7 +68,7 @@ class SystemClock:
 
     def __init__(self) -> None:
         """Find the C library's way to ask the kernel."""
-        self._adjtimex = ctypes.CDLL(None).adjtimex
+        self._adjtimex: Callable[[Any], int] = ctypes.CDLL(None).adjtimex
 
     def monotonic_ns(self) -> int:
         """Return CLOCK_MONOTONIC."""
@@ -79,7 +81,7 @@ class SystemClock:
     def synchronised(self) -> bool:
         """Return whether the kernel takes the wall clock for set: timesyncd, chrony and ntpd all tell it."""
         timex = _Timex()  # modes 0: ask only, which needs no privilege
-        asked: bool = self._adjtimex(ctypes.byref(timex)) != -1
+        asked = self._adjtimex(ctypes.byref(timex)) != -1
         return asked and bool(timex.maxerror_us < MAX_ERROR_US)
 
     def wait(self, seconds: float) -> None:
