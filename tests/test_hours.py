@@ -72,6 +72,8 @@ def test_a_curfew_belongs_to_the_day_on_which_it_begins() -> None:
     curfew = Curfew(span_of("22:00-06:00"), (WEEKDAYS.index("fri"),), 30)
     asked = [(4, 22 * 60), (5, 5 * 60), (5, 6 * 60), (5, 23 * 60), (4, 5 * 60)]
     assert [0, 420, None, None, None] == [curfew.since(*at) for at in asked]
+    from_midnight = Curfew(span_of("00:00-06:00"), (WEEKDAYS.index("fri"),), 30)
+    assert [0, 300, None] == [from_midnight.since(*at) for at in ((4, 0), (4, 5 * 60), (5, 0))]
 
 
 @given(
