@@ -13,12 +13,15 @@ import hashlib
 import json
 import re
 import tomllib
+import zoneinfo
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from edge.errors import ConfigError
+from edge.hours import WEEKDAYS, Curfew, Span, ever_open, span_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 Section = TypeVar("Section")
@@ -38,6 +41,26 @@ def _text(default: str, doc: str, pattern: str = "", rule: str = "text") -> Any:
 
 def _flag(default: bool, doc: str) -> Any:  # noqa: ANN401 - as above
     return field(default=default, metadata={"doc": doc})
+
+
+def _several(default: tuple[object, ...], each: Callable[[str], object], doc: str, rule: str) -> Any:  # noqa: ANN401 - as above
+    """A list, not empty, of texts that ``each`` turns into values, or refuses with a ValueError."""
+    return field(default=default, metadata={"each": each, "doc": doc, "rule": rule})
+
+
+def _weekday(text: str) -> str:
+    if text not in WEEKDAYS:
+        raise ValueError(f"{text!r} is not one of {', '.join(WEEKDAYS)}")
+    return text
+
+
+def _zone(text: str) -> str:
+    try:
+        return zoneinfo.ZoneInfo(text).key if text else text
+    except (zoneinfo.ZoneInfoNotFoundError, OSError, ValueError) as error:  # OSError: the name of a folder of zones
+        near = difflib.get_close_matches(text, zoneinfo.available_timezones(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"{text!r} is no time zone that this machine's tzdata knows{hint}") from error
 
 
 def _pin(doc: str) -> Any:  # noqa: ANN401 - as above
@@ -132,6 +155,44 @@ class DoorConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HouseConfig:
+    """The rules of the house. Going out is mechanically free in every one of them."""
+
+    mode: str = _choice(
+        "in_and_out",
+        ("in_and_out", "in_only", "out_only", "locked"),
+        "who may pass: out_only and locked let nobody in; in_only and locked note whoever goes out",
+    )
+    curfew: Span | None = field(
+        default=None,
+        metadata={
+            "read": span_of,
+            "doc": "when cats are to be at home; left out: never",
+            "rule": 'a span of the day as in "22:00-06:00", or left out',
+        },
+    )
+    curfew_days: tuple[str, ...] = _several(
+        WEEKDAYS, _weekday, "the days on which the curfew begins", f"a list of {', '.join(WEEKDAYS)}"
+    )
+    come_home_min: int = _number(
+        30, 0, 1440, "minutes after the curfew began in which whoever is out may still come in; 1440: all night"
+    )
+    timezone: str = field(
+        default="",
+        metadata={
+            "read": _zone,
+            "doc": "where the flap is; empty: the machine's own zone",
+            "rule": 'a name as in "Europe/Berlin", or empty',
+        },
+    )
+    on_bad_clock: str = _choice(
+        "ignore_hours",
+        ("ignore_hours", "keep_hours"),
+        "while the clock cannot be trusted: hours and curfew do not apply, or apply by the clock as it stands",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class GateConfig:
     """What counts as somebody being there."""
 
@@ -169,6 +230,9 @@ class CatConfig:
 
     name: str = _text("", "its name", r"[\w][\w .'-]{0,31}", "1 to 32 letters, digits, spaces or . ' -")
     chip: str = _text("", "its chip number", r"|\d{15}", "15 digits as on the vet's paper, or empty")
+    hours: tuple[Span, ...] = _several(
+        (), span_of, "when it may come in; left out: at any hour", "a list of spans of the day"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +245,7 @@ class Config:
     lock: LockConfig = LockConfig()
     model: ModelConfig = ModelConfig()
     door: DoorConfig = DoorConfig()
+    house: HouseConfig = HouseConfig()
     gate: GateConfig = GateConfig()
     spool: SpoolConfig = SpoolConfig()
     state: StateConfig = StateConfig()
@@ -200,11 +265,18 @@ SECTIONS: dict[str, type[Any]] = {
     "lock": LockConfig,
     "model": ModelConfig,
     "door": DoorConfig,
+    "house": HouseConfig,
     "gate": GateConfig,
     "spool": SpoolConfig,
     "state": StateConfig,
     "log": LogConfig,
 }
+
+
+def curfew_of(house: HouseConfig) -> Curfew | None:
+    """Return the curfew that the house has, if any."""
+    days = tuple(WEEKDAYS.index(day) for day in house.curfew_days)
+    return None if house.curfew is None else Curfew(house.curfew, days, house.come_home_min)
 
 
 def load(path: Path) -> Config:
@@ -253,6 +325,10 @@ def _refuse_unknown(table: dict[str, Any], known: tuple[str, ...], origin: str, 
 
 
 def _value(entry: dataclasses.Field[Any], value: object, origin: str, key: str) -> object:
+    if "each" in entry.metadata:
+        return _list(entry, value, origin, key)
+    if "read" in entry.metadata:
+        return _read(entry.metadata["read"], value, origin, key)
     if isinstance(entry.default, bool):
         return _typed(value, bool, "true or false", origin, key)
     if isinstance(entry.default, str):
@@ -264,6 +340,26 @@ def _typed(value: object, kind: type, allowed: str, origin: str, key: str) -> ob
     if not isinstance(value, kind):
         raise ConfigError(f"{origin}: {key}: {value!r} is not {allowed}")
     return value
+
+
+def _list(entry: dataclasses.Field[Any], value: object, origin: str, key: str) -> tuple[object, ...]:
+    if not isinstance(value, list) or not value:
+        raise ConfigError(
+            f"{origin}: {key}: {value!r} is not {entry.metadata['rule']} in brackets, at least one of them;"
+            " leave the key out for the default"
+        )
+    found = tuple(_read(entry.metadata["each"], text, origin, f"{key}[{index}]") for index, text in enumerate(value))
+    twice = next((text for one, text in zip(found, value, strict=True) if found.count(one) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"{origin}: {key}: {twice!r} is there twice")
+    return found
+
+
+def _read(read: Callable[[str], object], value: object, origin: str, key: str) -> object:
+    try:
+        return read(str(_typed(value, str, "text in quotes", origin, key)))
+    except ValueError as error:
+        raise ConfigError(f"{origin}: {key}: {error}") from error
 
 
 def _string(entry: dataclasses.Field[Any], value: object, origin: str, key: str) -> str:
@@ -293,6 +389,7 @@ def _checked(config: Config, origin: str) -> Config:
     _check_adapters(config, origin)
     _check_lock(config.lock, origin)
     _check_cats(config, origin)
+    _check_house(config, origin)
     return config
 
 
@@ -343,20 +440,52 @@ def _check_cats(config: Config, origin: str) -> None:
         )
 
 
+def _check_house(config: Config, origin: str) -> None:
+    """Refuse hours that nobody can keep. A mode that lets nobody in is a wish, and legal."""
+    house, curfew = config.house, curfew_of(config.house)
+    if not ever_open((), curfew):
+        raise ConfigError(
+            f"{origin}: house.curfew: {house.curfew} never ends, and house.come_home_min is 0; nobody could come in"
+        )
+    for index, cat in enumerate(config.cat):
+        where, spans = f"{origin}: cat[{index}].hours", ", ".join(map(str, cat.hours))
+        if cat.hours and config.door.identity == "any_cat":
+            raise ConfigError(
+                f"{where}: {spans} can bind nobody: with door.identity = any_cat no cat is told from another"
+            )
+        if not ever_open(cat.hours, curfew):
+            raise ConfigError(
+                f"{where}: {cat.name} could never come in: {spans} lies within house.curfew {house.curfew}, after its"
+                f" house.come_home_min of {house.come_home_min}"
+            )
+
+
 def describe(config: Config) -> list[tuple[str, object, str, str]]:
     """Return (key, value, what is allowed, meaning) for every value of every section."""
     rows: list[tuple[str, object, str, str]] = []
     for name in SECTIONS:
         section = getattr(config, name)
         rows.extend(
-            (f"{name}.{entry.name}", getattr(section, entry.name), _allowed(entry), entry.metadata["doc"])
+            (f"{name}.{entry.name}", _written(getattr(section, entry.name)), _allowed(entry), entry.metadata["doc"])
             for entry in dataclasses.fields(section)
         )
     rows.extend(
-        (f"cat[{index}]", f"{cat.name} {cat.chip}".strip(), "name and chip", "a cat that lives here")
+        (
+            f"cat[{index}]",
+            " ".join([cat.name, cat.chip, *map(str, cat.hours)]).strip(),
+            "name, chip and hours",
+            "a cat that lives here",
+        )
         for index, cat in enumerate(config.cat)
     )
     return rows
+
+
+def _written(value: object) -> object:
+    """Return a value as the file would say it."""
+    if isinstance(value, tuple):
+        return [_written(entry) for entry in value]
+    return str(value) if isinstance(value, Span) else value
 
 
 def _allowed(entry: dataclasses.Field[Any]) -> str:

@@ -24,6 +24,7 @@ from edge.adapters.tflite import open_interpreter
 from edge.errors import CatflapError
 from edge.features import tensor
 from edge.messages import Box, Patch
+from edge.walltime import BUILT_IN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from edge.config import Config
     from edge.messages import Grey
     from edge.ports import Camera, ChipReader, Clock, Flap, Interpreter, Sensors
-
-BUILT_IN = 2026
-"""The year this was written: a wall clock before it is wrong."""
 
 FIRST_FRAME_S = 5.0
 """A camera that was just opened may take this long for its first picture."""
@@ -281,7 +279,8 @@ def _time_source(places: Places) -> Finding:
         return _well("time source", "systemd-timesyncd is not used here")
     if not (places.timesync / "synchronized").exists():
         says = "the clock has not been set from the network since the start"
-        return _wrong("time source", says, "see timedatectl; only dates in the records depend on it", Level.WARNING)
+        do = "see timedatectl; until then house.on_bad_clock says what hours and curfew are worth"
+        return _wrong("time source", says, do, Level.WARNING)
     return _well("time source", "the clock is set from the network")
 
 

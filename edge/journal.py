@@ -1,4 +1,4 @@
-"""The data layer's journal: SQLite, one row per visit, events, the coil's heat, the history of the settings. Floor 3.
+"""The data layer's journal: SQLite, one row per visit, events, what must outlive a restart, settings history. Floor 3.
 
 Writing never raises for the disk: a row that cannot be written waits in memory, bounded, and goes with the next one.
 A file that is no journal, or a damaged one, is moved aside and a new one begun.
@@ -7,6 +7,7 @@ A file that is no journal, or a damaged one, is moved aside and a new one begun.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import json
 import sqlite3
@@ -14,11 +15,13 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 from edge.canonical import VisitSummary, summary
 from edge.coil import heat_after
 from edge.errors import HardwareError
+from edge.house import Lasting, Mode
 from edge.messages import Label, VerdictKind
 
 if TYPE_CHECKING:
@@ -50,7 +53,13 @@ CREATE TABLE coil (only INTEGER PRIMARY KEY CHECK (only = 1), heat_s REAL NOT NU
 CREATE TABLE settings (at TEXT NOT NULL, config TEXT NOT NULL, text TEXT NOT NULL) STRICT;
 """
 
-_MIGRATIONS = (_SCHEMA_1,)
+_SCHEMA_2 = """
+CREATE TABLE house (
+    only INTEGER PRIMARY KEY CHECK (only = 1), mode TEXT, panic INTEGER NOT NULL, sha256 TEXT NOT NULL, at TEXT NOT NULL
+) STRICT;
+"""
+
+_MIGRATIONS = (_SCHEMA_1, _SCHEMA_2)
 """``user_version`` n means that the first n of these were run."""
 
 # OR REPLACE: whether a commit that failed reached the disk cannot be known, so a row may be written twice.
@@ -63,6 +72,7 @@ INSERT OR REPLACE INTO visits VALUES (
 """
 _ADD_EVENT = "INSERT INTO events VALUES (:at, :monotonic_ns, :kind, :detail)"
 _SAVE_HEAT = "INSERT OR REPLACE INTO coil VALUES (1, :heat_s, :at)"
+_SAVE_HOUSE = "INSERT OR REPLACE INTO house VALUES (1, :mode, :panic, :sha256, :at)"
 _NOTE_SETTINGS = """
 INSERT INTO settings SELECT :at, :config, :text
 WHERE :config IS NOT (SELECT config FROM settings ORDER BY rowid DESC LIMIT 1)
@@ -92,6 +102,28 @@ class EventRow:
     monotonic_ns: int | None
     kind: str
     detail: str
+
+
+class HouseFound(StrEnum):
+    """What became of the house's lasting state since it was saved."""
+
+    KEPT = "kept"  # as it was saved
+    NEW = "new"  # nothing was ever saved
+    DAMAGED = "damaged"  # the row is not what was written, or of another version: its mode is lost
+    LOST = "lost"  # the journal had to be begun anew or cannot be read: mode and panic lock are lost
+
+
+@dataclass(frozen=True, slots=True)
+class HouseKept:
+    """The house's lasting state as far as it could be read, and how far that was.
+
+    Where a mode is lost the configuration's own holds, which the owner wrote, and every other check stays as it is. A
+    panic lock that can still be read in a damaged row stays on. One that cannot be read at all is off: to keep every
+    cat out after each broken file would be the worse failure, and whoever loads this tells the owner.
+    """
+
+    lasting: Lasting
+    found: HouseFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +212,27 @@ class Journal:
         if row is None:
             return 0.0 if self._recovered is None else lock.heat_budget_s
         return heat_after(row[0], (now - datetime.fromisoformat(row[1])).total_seconds(), lock)
+
+    def save_house(self, at: datetime, lasting: Lasting) -> None:
+        """Keep what of the house's state must outlive a restart; only the last is kept."""
+        self._waiting = deque(row for row in self._waiting if row.sql != _SAVE_HOUSE)
+        mode, panic = _column(lasting.mode), int(lasting.panic)
+        self._write(
+            at, _Row(_SAVE_HOUSE, {"mode": mode, "panic": panic, "sha256": _seal(mode, panic), "at": _text(at)})
+        )
+
+    def load_house(self) -> HouseKept:
+        """Return the house's lasting state, and whether it is whole; see ``HouseKept`` for what holds if it is not."""
+        try:
+            row = self._reader().execute("SELECT mode, panic, sha256 FROM house").fetchone()
+        except (sqlite3.Error, HardwareError):
+            return HouseKept(Lasting(), HouseFound.LOST)
+        if row is None:
+            return HouseKept(Lasting(), HouseFound.NEW if self._recovered is None else HouseFound.LOST)
+        mode, panic, seal = row
+        if seal != _seal(mode, panic) or mode not in (None, *Mode):
+            return HouseKept(Lasting(mode=None, panic=panic != 0), HouseFound.DAMAGED)
+        return HouseKept(Lasting(None if mode is None else Mode(mode), bool(panic)), HouseFound.KEPT)
 
     def note_settings(self, at: datetime, config_hash: str, text: str) -> None:
         """Add the settings to their history unless they are the last ones there."""
@@ -348,6 +401,11 @@ def _event(at: datetime, kind: str, detail: str, monotonic_ns: int | None) -> _R
 
 def _text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _seal(mode: _Column, panic: int) -> str:
+    """Return the checksum of a house row: SQLite checks its pages' structure, not what the values say."""
+    return hashlib.sha256(json.dumps([mode, panic]).encode()).hexdigest()
 
 
 def _column(value: Value) -> _Column:

@@ -109,6 +109,9 @@ class Clock(Protocol):
     def wall(self) -> datetime:
         """Return the wall time in UTC, as far as the device knows it."""
 
+    def synchronised(self) -> bool:
+        """Return whether the machine says that its wall clock was set from a good one, such as the network's."""
+
     def wait(self, seconds: float) -> None:
         """Let ``seconds`` pass. A simulated clock jumps."""
 

@@ -14,6 +14,7 @@ EDGE = Path(__file__).parent.parent / "edge"
 FLOORS: dict[str, int] = {
     "messages": 0,
     "errors": 0,
+    "hours": 0,
     "config": 1,
     "ports": 1,
     "codec": 1,
@@ -30,6 +31,8 @@ FLOORS: dict[str, int] = {
     "canonical": 2,
     "keeper": 2,
     "record": 2,
+    "house": 2,
+    "walltime": 2,
     "visits": 3,
     "journal": 3,
     "spool": 3,

@@ -70,6 +70,40 @@ def test_a_short_file_is_enough(tmp_path: Path) -> None:
             "door.on_blind: chip needs a chip reader",
         ),
         ("[door\n", "is not TOML"),
+        ("[house]\nmode = 'open'", "house.mode: 'open' is not one of in_and_out, in_only, out_only, locked"),
+        ("[house]\ncurfew = '22:00'", "house.curfew: '22:00' is not a span of the day such as"),
+        ("[house]\ncurfew = 22", "house.curfew: 22 is not text in quotes"),
+        ("[house]\ncurfew_days = ['mo']", "house.curfew_days[0]: 'mo' is not one of mon, tue, wed, thu, fri, sat, sun"),
+        ("[house]\ncurfew_days = ['mon', 'mon']", "house.curfew_days: 'mon' is there twice"),
+        ("[house]\ncurfew_days = []", "house.curfew_days: [] is not a list of mon, tue, wed, thu, fri, sat, sun in"),
+        ("[house]\ncurfew_days = 'mon'", "house.curfew_days: 'mon' is not a list of mon, tue"),
+        ("[house]\ncome_home_min = 1441", "house.come_home_min: 1441 is not a whole number from 0 to 1440"),
+        (
+            "[house]\ntimezone = 'Europe/Berln'",
+            "house.timezone: 'Europe/Berln' is no time zone that this machine's tzdata knows; did you mean Europe/Ber",
+        ),
+        ("[house]\ntimezone = 'Europe'", "house.timezone: 'Europe' is no time zone that"),
+        ("[house]\ntimezone = '/etc/localtime'", "house.timezone: '/etc/localtime' is no time zone that"),
+        (
+            GOOD + "[house]\ncurfew = '00:00-24:00'\ncome_home_min = 0",
+            "house.curfew: 00:00-24:00 never ends, and house.come_home_min is 0; nobody could come in",
+        ),
+        (
+            GOOD + "hours = []",
+            "cat[0].hours: [] is not a list of spans of the day in brackets, at least one of them; leave",
+        ),
+        (GOOD + "hours = '06:00-09:00'", "cat[0].hours: '06:00-09:00' is not a list of spans of the day in brackets"),
+        (GOOD + "hours = ['08:00-08:00']", "cat[0].hours[0]: '08:00-08:00' is not a span of the day such as"),
+        (GOOD + "hours = ['06:00-09:00', 7]", "cat[0].hours[1]: 7 is not text in quotes"),
+        (GOOD + "hours = ['06:00-09:00', '06:00-09:00']", "cat[0].hours: '06:00-09:00' is there twice"),
+        (
+            GOOD + "hours = ['22:30-23:00', '04:00-06:00']\n[house]\ncurfew = '22:00-06:00'",
+            "cat[0].hours: Mimi could never come in: 22:30-23:00, 04:00-06:00 lies within house.curfew 22:00-06:00, af",
+        ),
+        (
+            GOOD + "hours = ['06:00-09:00']\n[door]\nidentity = 'any_cat'",
+            "cat[0].hours: 06:00-09:00 can bind nobody: with door.identity = any_cat no cat is told from another",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, text: str, expected: str) -> None:
@@ -88,6 +122,34 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     assert f"{path}: cannot be read: No such file or directory" == str(caught.value)
 
 
+def test_hours_that_are_sometimes_outside_the_curfew_are_kept(tmp_path: Path) -> None:
+    """A cat that may come in on other days, or within the grace, or all night, is no contradiction."""
+    night = "hours = ['22:30-23:00']\n[house]\ncurfew = '22:00-06:00'\n"
+    kept = [
+        str(config.load(write(tmp_path, GOOD + night + more)).cat[0].hours[0])
+        for more in ("curfew_days = ['sun']", "come_home_min = 31", "come_home_min = 1440")
+    ]
+    assert ["22:30-23:00"] * 3 == kept
+
+
+@pytest.mark.parametrize("mode", ["out_only", "locked"])
+def test_a_mode_that_lets_nobody_in_is_a_wish(tmp_path: Path, mode: str) -> None:
+    """Closed for ever, if that is what the file says; it is one command away from open."""
+    assert mode == config.load(write(tmp_path, GOOD + f"[house]\nmode = '{mode}'")).house.mode
+
+
+def test_spans_are_shown_as_they_are_written(tmp_path: Path) -> None:
+    """`catflap config show` prints curfew and hours as the file would say them."""
+    loaded = config.load(write(tmp_path, GOOD + "hours = ['06:00-09:00']\n[house]\ncurfew = '22:00-06:00'"))
+    shown = {key: value for key, value, _, _ in config.describe(loaded)}
+    days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+    assert ("22:00-06:00", days, "Mimi 276098106123456 06:00-09:00") == (
+        shown["house.curfew"],
+        shown["house.curfew_days"],
+        shown["cat[0]"],
+    )
+
+
 def test_the_digest_names_the_values() -> None:
     """The same values have the same digest, one changed value another."""
     table: dict[str, Any] = {"pins": {"bolt": 17}, "door": {"identity": "any_cat"}}
@@ -103,16 +165,25 @@ def test_every_value_is_described() -> None:
     assert (fields, True) == (len(described), all(allowed and meaning for _, _, allowed, meaning in described))
 
 
-scalars = st.one_of(st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers(), max_size=2))
+scalars = st.one_of(
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=2),
+    st.lists(st.sampled_from(["mon", "sun", "06:00-09:00"]), max_size=2),
+    st.sampled_from(["22:00-06:00", "00:00-24:00", "Europe/Berlin", "Europe", "\0"]),
+)
 keys = st.sampled_from(
     [f"{name}.{entry.name}" for name, kind in config.SECTIONS.items() for entry in dataclasses.fields(kind)]
 )
+cat_keys = st.sampled_from([entry.name for entry in dataclasses.fields(config.CatConfig)])
 
 
-@given(st.dictionaries(keys, scalars, max_size=6))
-def test_any_table_is_taken_or_refused(values: dict[str, object]) -> None:
+@given(st.dictionaries(keys, scalars, max_size=6), st.dictionaries(cat_keys, scalars, max_size=3))
+def test_any_table_is_taken_or_refused(values: dict[str, object], cat: dict[str, object]) -> None:
     """Whatever is written into the file, it is a configuration or one ConfigError; never anything else."""
-    table: dict[str, Any] = {}
+    table: dict[str, Any] = {"cat": [cat]}
     for key, value in values.items():
         section, name = key.split(".")
         table.setdefault(section, {})[name] = value

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
 from test_architecture import FLOORS
 
-from edge import config
+from edge import config, walltime
 from edge.bundle import factory_directory, load
 from edge.cli import _parser
+from edge.house import MAX_GRANT_S, Mode, OnBadClock
 from edge.messages import VerdictKind
 
 ROOT = Path(__file__).parent.parent
@@ -30,6 +33,41 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_the_example_configuration_is_one() -> None:
     """docs/catflap.toml is accepted as it stands."""
     assert "Mimi" == config.load(ROOT / "docs" / "catflap.toml").cat[0].name
+
+
+def test_what_the_example_configuration_suggests_is_allowed() -> None:
+    """With every key that is commented out put in, docs/catflap.toml is a configuration too."""
+    text = (ROOT / "docs" / "catflap.toml").read_text(encoding="utf-8")
+    full = config.parse(tomllib.loads(re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)), "docs/catflap.toml")
+    assert ("22:00-06:00", 2) == (str(full.house.curfew), len(full.cat[0].hours))
+
+
+def test_the_rules_page_names_what_there_is() -> None:
+    """docs/rules.md has a row for every mode, its example is a configuration, and it names every key of the house."""
+    text = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+    example = tomllib.loads(re.findall(r"```toml\n(.*?)```", text, re.DOTALL)[0])
+    config.parse({"pins": {"bolt": 17}, "chip": {"kind": "serial"}, **example}, "docs/rules.md")
+    keys = {entry.name for entry in dataclasses.fields(config.HouseConfig)}
+    assert (list(Mode), keys) == (re.findall(r"^\| `(\w+)` \| [an]", text, re.MULTILINE), set(example["house"]))
+    named = set(re.findall(r"`(\w+)`", text))
+    assert set() == named - keys - set(Mode) - {entry.name for kind in (config.CatConfig, config.DoorConfig)
+                                                for entry in dataclasses.fields(kind)}  # fmt: skip
+    assert [] == [word for word in OnBadClock if f'- `"{word}"`: ' not in text]
+
+
+def test_the_rules_page_tells_the_figures_there_are() -> None:
+    """How long a grant lasts at most, and when a clock is believed, is what the code does."""
+    text = " ".join((ROOT / "docs" / "rules.md").read_text(encoding="utf-8").split())
+    said = [
+        f"it is not before {walltime.BUILT_IN}, nor for two minutes after a jump of more than a minute",
+        "after the time it was given, an hour at most",
+    ]
+    assert ([], 120, 60, 3600) == (
+        [words for words in said if words not in text],
+        walltime.SETTLE_S,
+        walltime.STEP_S,
+        MAX_GRANT_S,
+    )
 
 
 def test_every_verdict_is_explained() -> None:

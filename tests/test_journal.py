@@ -14,7 +14,18 @@ from visits_made import scores, visit_of
 from edge.canonical import summary
 from edge.config import LockConfig
 from edge.errors import HardwareError
-from edge.journal import MAX_WAITING, EventRow, Journal, VisitRow
+from edge.house import Lasting, Mode
+from edge.journal import (
+    _SCHEMA_1,
+    APPLICATION_ID,
+    MAX_WAITING,
+    EventRow,
+    HouseFound,
+    HouseKept,
+    Journal,
+    VisitRow,
+    _seal,
+)
 from edge.messages import ChipRead, Label, VerdictKind
 
 if TYPE_CHECKING:
@@ -274,3 +285,90 @@ def test_a_journal_that_breaks_while_it_is_open_is_replaced(path: Path) -> None:
     assert journal.recovered is not None
     assert ["a", "journal_recovered", "b"] == kinds(journal)
     journal.close()
+
+
+LOCKED = Lasting(Mode.LOCKED, panic=True)
+
+
+@pytest.mark.parametrize("mode", [None, *Mode])
+@pytest.mark.parametrize("panic", [False, True])
+def test_the_house_comes_back_as_it_was(path: Path, mode: Mode | None, panic: bool) -> None:
+    """Mode and panic lock outlive the process; of several only the last."""
+    with closing(Journal.open(path)) as first:
+        first.save_house(NOW, LOCKED)
+        first.save_house(NOW, Lasting(mode, panic))
+    with closing(Journal.open(path)) as second:
+        assert HouseKept(Lasting(mode, panic), HouseFound.KEPT) == second.load_house()
+
+
+def test_a_new_journal_knows_of_no_command(journal: Journal) -> None:
+    """Before anything was saved the configuration's own mode holds."""
+    assert HouseKept(Lasting(), HouseFound.NEW) == journal.load_house()
+
+
+@pytest.mark.parametrize(
+    ("damage", "panic"),
+    [
+        ("mode = 'in_and_out'", True),
+        ("mode = 'ajar'", True),
+        ("mode = NULL", True),
+        ("mode = CAST(X'ff' AS TEXT)", None),
+        ("panic = 0", False),
+        ("panic = 7", True),
+        ("sha256 = ''", True),
+    ],
+)
+def test_a_damaged_house_is_never_all_cats_in(journal: Journal, damage: str, panic: bool | None) -> None:
+    """A row that is not what was written loses its mode, keeps a panic lock that can be read, and says so."""
+    journal.save_house(NOW, LOCKED)
+    assert journal._connection is not None
+    journal._connection.execute(f"UPDATE house SET {damage}")  # noqa: S608 - the test's own words
+    expected = (
+        HouseKept(Lasting(), HouseFound.LOST)
+        if panic is None
+        else HouseKept(Lasting(mode=None, panic=panic), HouseFound.DAMAGED)
+    )
+    assert expected == journal.load_house()
+
+
+def test_another_versions_mode_is_not_guessed(journal: Journal) -> None:
+    """A mode that a newer version wrote, checksum and all, is no mode of this one."""
+    journal.save_house(NOW, LOCKED)
+    assert journal._connection is not None
+    journal._connection.execute("UPDATE house SET mode = 'guests', sha256 = ?", (_seal("guests", 1),))
+    assert HouseKept(Lasting(mode=None, panic=True), HouseFound.DAMAGED) == journal.load_house()
+
+
+def test_a_house_in_a_journal_begun_anew_is_lost_and_says_so(path: Path) -> None:
+    """Where the file had to be replaced, what was saved is not taken for never saved."""
+    path.write_bytes(b"not a database at all" * 100)
+    with closing(Journal.open(path)) as journal:
+        assert HouseKept(Lasting(), HouseFound.LOST) == journal.load_house()
+
+
+def test_a_house_that_cannot_be_read_is_lost(journal: Journal) -> None:
+    """A journal that cannot be opened is no journal in which nothing was saved."""
+    journal.close()
+    assert HouseKept(Lasting(), HouseFound.LOST) == journal.load_house()
+
+
+def test_of_the_house_only_the_last_waits(journal: Journal) -> None:
+    """While the disk refuses, the newest command replaces the one that waits, and goes with the next write."""
+    pragma(journal, "query_only = ON")
+    for panic in (False, True, False, True):
+        journal.save_house(NOW, Lasting(None, panic))
+    assert 1 == journal.waiting
+    pragma(journal, "query_only = OFF")
+    journal.add_event(NOW, "a", "")
+    assert HouseKept(Lasting(None, panic=True), HouseFound.KEPT) == journal.load_house()
+
+
+def test_a_journal_of_the_first_version_gets_its_house(path: Path) -> None:
+    """A file from before there were house rules keeps its rows and takes the house's."""
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(f"{_SCHEMA_1} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;")
+        old.execute("INSERT INTO events VALUES (?, 17, 'started', '')", (NOW.isoformat(),))
+        old.commit()
+    with closing(Journal.open(path)) as journal:
+        journal.save_house(NOW, LOCKED)
+        assert (["started"], LOCKED) == (kinds(journal), journal.load_house().lasting)

@@ -1,17 +1,74 @@
-"""Clocks: the machine's own, and a simulated one that jumps. Floor 5."""
+"""Clocks: the machine's own, and a simulated one that jumps; and the zone the machine is in. Floor 5."""
 
 from __future__ import annotations
 
+import ctypes
 import time
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from edge.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edge.ports import Clock
+
+MACHINE_ZONE = Path("/etc/localtime")
+"""Where the machine keeps its zone: localtime(5)."""
+
+MAX_ERROR_US = 16_000_000
+"""A wall clock whose possible error has grown to this is not set; systemd's ``ntp_synced`` (time-util.c) asks the same.
+The kernel starts there, and a clock that was set gets there in some nine hours without another word from the network.
+"""
+
+
+class _Timex(ctypes.Structure):
+    """The head of the kernel's ``struct timex`` (adjtimex(2)), and more room than its tail needs."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror_us", ctypes.c_long),
+        ("tail", ctypes.c_char * 480),
+    )
+
+
+def machine_zone(path: Path = MACHINE_ZONE) -> tzinfo:
+    """Return the zone the machine is set to; where nothing is said it is UTC, as localtime(5) has it.
+
+    Raises:
+        ConfigError: one line: the file is there, but is no time zone.
+    """
+    try:
+        with path.open("rb") as file:
+            return ZoneInfo.from_file(file, key=str(path))
+    except FileNotFoundError:
+        return UTC
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: is no time zone: {error}; set house.timezone, or the machine's with timedatectl"
+        ) from error
+
+
+def zone_of(timezone: str) -> tzinfo:
+    """Return the zone that ``house.timezone`` names (checked when it was read), or the machine's where it is empty.
+
+    Raises:
+        ConfigError: the machine's zone cannot be read.
+    """
+    return ZoneInfo(timezone) if timezone else machine_zone()
 
 
 class SystemClock:
     """The machine's clock (`edge.ports.Clock`)."""
+
+    def __init__(self) -> None:
+        """Find the C library's way to ask the kernel."""
+        self._adjtimex: Callable[[Any], int] = ctypes.CDLL(None).adjtimex
 
     def monotonic_ns(self) -> int:
         """Return CLOCK_MONOTONIC."""
@@ -20,6 +77,12 @@ class SystemClock:
     def wall(self) -> datetime:
         """Return the wall time in UTC."""
         return datetime.now(UTC)
+
+    def synchronised(self) -> bool:
+        """Return whether the kernel takes the wall clock for set: timesyncd, chrony and ntpd all tell it."""
+        timex = _Timex()  # modes 0: ask only, which needs no privilege
+        asked = self._adjtimex(ctypes.byref(timex)) != -1
+        return asked and bool(timex.maxerror_us < MAX_ERROR_US)
 
     def wait(self, seconds: float) -> None:
         """Sleep."""
@@ -46,6 +109,7 @@ class SimClock:
         self._speed = speed
         self._real = real or SystemClock()
         self._real_start_ns: int | None = None
+        self._synchronised = True
 
     def monotonic_ns(self) -> int:
         """Return the nanoseconds since the clock was made."""
@@ -54,6 +118,14 @@ class SimClock:
     def wall(self) -> datetime:
         """Return the start's wall time plus what has passed plus every step."""
         return self._wall + timedelta(microseconds=self._now_ns / 1000)
+
+    def synchronised(self) -> bool:
+        """Return what was last set with ``set_synchronised``; at first it is."""
+        return self._synchronised
+
+    def set_synchronised(self, synchronised: bool) -> None:
+        """Lose, or find, the network that sets the wall clock."""
+        self._synchronised = synchronised
 
     def wait(self, seconds: float) -> None:
         """Jump."""

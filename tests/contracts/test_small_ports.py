@@ -60,6 +60,12 @@ def test_time_passes_by_at_least_what_was_waited(build: Callable[[], Clock]) -> 
 
 
 @pytest.mark.parametrize("build", [SystemClock, clock_at_1000_s])
+def test_a_clock_says_whether_it_was_set(build: Callable[[], Clock]) -> None:
+    """The answer is yes or no, and asking needs no privilege."""
+    assert build().synchronised() in (True, False)
+
+
+@pytest.mark.parametrize("build", [SystemClock, clock_at_1000_s])
 def test_wall_time_is_utc(build: Callable[[], Clock]) -> None:
     """Wall time carries its zone, and the zone is UTC."""
     assert timedelta(0) == build().wall().utcoffset()
