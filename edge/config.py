@@ -156,6 +156,13 @@ class StateConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlConfig:
+    """Where the owner's commands come in."""
+
+    path: str = _text("/run/catflap/control.sock", "the Unix socket of `catflap door`; empty: none")
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     """How the log reads."""
 
@@ -184,6 +191,7 @@ class Config:
     gate: GateConfig = GateConfig()
     spool: SpoolConfig = SpoolConfig()
     state: StateConfig = StateConfig()
+    control: ControlConfig = ControlConfig()
     log: LogConfig = LogConfig()
     cat: tuple[CatConfig, ...] = ()
 
@@ -203,6 +211,7 @@ SECTIONS: dict[str, type[Any]] = {
     "gate": GateConfig,
     "spool": SpoolConfig,
     "state": StateConfig,
+    "control": ControlConfig,
     "log": LogConfig,
 }
 
