@@ -139,7 +139,7 @@ def _for_s(table: dict[str, Any]) -> float:
 def _refuse_unknown(table: dict[str, Any], known: tuple[str, ...]) -> None:
     for key in table:
         if key not in known:
-            raise InputError(f"{repr(key)[1:41]}: no such key (known here: {', '.join(known)})")
+            raise InputError(f"{repr(key)[1:-1][:40]}: no such key (known here: {', '.join(known)})")
 
 
 def _refuse(key: str, value: object, allowed: str) -> NoReturn:
