@@ -130,8 +130,7 @@ def _cat(table: dict[str, Any]) -> str:
 
 def _for_s(table: dict[str, Any]) -> float:
     value = table.get("for_s", LET_IN_USUAL_S)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not LET_IN_LOW_S <= value <= LET_IN_HIGH_S:
+    if not isinstance(value, int | float) or not LET_IN_LOW_S <= value <= LET_IN_HIGH_S:
         _refuse("for_s", value, f"a number from {LET_IN_LOW_S:g} to {LET_IN_HIGH_S:g}")
     return float(value)
 

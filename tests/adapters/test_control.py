@@ -236,6 +236,14 @@ def test_one_who_does_not_listen_is_dropped_and_holds_nothing_up(house: House) -
     assert (1, [CommandKind.LOCK]) == (len(house.control._clients), house.tick())
 
 
+def test_half_a_reply_is_the_last(house: House) -> None:
+    """A client whose buffer takes only a part of a reply is dropped: what follows would be read as its other half."""
+    client = house.client()
+    client.say(STATUS)
+    house.control.answer(house.control.poll()[0], Reply(ok=True, says="x" * 1_000_000))
+    assert 0 == len(house.control._clients)
+
+
 def test_the_newest_is_heard_however_many_hang_on(house: House) -> None:
     """With every place taken, the client that has been silent longest makes room, and the panic lock is heard."""
     idle = [house.client() for _ in range(CLIENTS)]
