@@ -45,15 +45,13 @@ class SocketControl:
             ConfigError: another daemon listens there, or the path cannot be used.
         """
         self._path = path
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.setblocking(False)
         self._clients: dict[int, _Client] = {}  # silent longest first
         self._next = 0
-        try:
+        with contextlib.ExitStack() as undo:
+            self._listener = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            self._listener.setblocking(False)
             self._listen()
-        except BaseException:
-            self._listener.close()
-            raise
+            undo.pop_all()
 
     def poll(self) -> tuple[Request, ...]:
         """Return at most one command from each client; what is none is answered here."""
@@ -104,9 +102,9 @@ class SocketControl:
     def _hear(self, number: int, client: _Client) -> Request | None:
         try:
             line = client.line()
-        except _OverError as over:
-            if over.args:
-                self._tell(number, Reply(ok=False, says=str(over)))
+        except _HangUpError as last:
+            if last.args:
+                self._tell(number, Reply(ok=False, says=str(last)))
             self._drop(number)
             return None
         if line is None:
@@ -129,7 +127,7 @@ class SocketControl:
             client.close()
 
 
-class _OverError(Exception):
+class _HangUpError(Exception):
     """A client is gone or is to go; with a text, that is its last reply."""
 
 
@@ -144,13 +142,13 @@ class _Client:
         """Return the next line without its end; None while there is none.
 
         Raises:
-            _OverError: it hung up, or its line is too long.
+            _HangUpError: it hung up, or its line is too long.
         """
         if b"\n" not in self._held:
             self._held += self._received()
         line, end, rest = self._held.partition(b"\n")
         if len(line) > LINE_BYTES:
-            raise _OverError(f"a line is longer than {LINE_BYTES} bytes: nothing was done, and the rest is not read")
+            raise _HangUpError(f"a line is longer than {LINE_BYTES} bytes: nothing was done, and the rest is not read")
         if not end:
             return None
         self._held = rest
@@ -162,10 +160,10 @@ class _Client:
         except BlockingIOError:
             return b""
         except OSError as error:
-            raise _OverError from error
+            raise _HangUpError from error
         if data:
             return data
-        raise _OverError("the line was not ended: nothing was done") if self._held else _OverError
+        raise _HangUpError("the line was not ended: nothing was done") if self._held else _HangUpError
 
     def tell(self, line: bytes) -> bool:
         """Send a line; return False for one who is gone or whose buffer has no room for all of it."""

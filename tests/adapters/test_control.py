@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stand_ins import PATIENCE_S
 
 from edge.adapters.control import ADDRESS_BYTES, CLIENTS, SocketControl, reachable
 from edge.adapters.control_lines import LINE_BYTES
@@ -291,6 +294,19 @@ def test_a_living_daemon_that_hangs_is_no_dead_one(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="another daemon listens there"):
             SocketControl(path)
         waiting.socket.close()
+
+
+def test_of_two_daemons_started_together_one_is_refused(tmp_path: Path) -> None:
+    """Looking for a living daemon and taking its place is one step: nobody slips in between."""
+    path, directory = tmp_path / "control.sock", os.open(tmp_path, os.O_RDONLY)
+    with ThreadPoolExecutor(1) as second, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as first:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        starting = second.submit(SocketControl, path)
+        first.bind(str(path))
+        first.listen()
+        os.close(directory)
+        with pytest.raises(ConfigError, match="another daemon listens there"):
+            starting.result(PATIENCE_S)
 
 
 @pytest.mark.parametrize("what", ["file", "link", "directory"])
