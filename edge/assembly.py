@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import cv2
 
 from edge import bundle as bundles
+from edge.adapters.absent import AbsentControl
+from edge.adapters.control import SocketControl
 from edge.adapters.gpio import open_pins
 from edge.adapters.picamera import PicameraCamera
 from edge.adapters.rfid import SerialChipReader
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         Camera,
         ChipReader,
         Clock,
+        Control,
         Flap,
         Heartbeat,
         Indicator,
@@ -46,7 +49,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """The opened pins, or their simulated twins, and how to open what a keeper keeps: camera and chip reader."""
+    """The opened pins, or their simulated twins, and how to open what a keeper keeps: camera and chip reader.
+
+    The control is opened last, by the loop that listens to it: nobody is heard by a daemon that cannot answer.
+    """
 
     open_camera: Callable[[], Camera]
     flap: Flap
@@ -54,6 +60,7 @@ class Devices:
     lamp: Lamp
     indicator: Indicator
     open_chip_reader: Callable[[], ChipReader] | None
+    open_control: Callable[[], Control] = AbsentControl
 
     def close(self) -> None:
         """Rest the coil first, then release everything else."""
@@ -128,6 +135,7 @@ def open_devices(config: Config, clock: Clock) -> Devices:
         lamp=pins.lamp,
         indicator=pins.indicator,
         open_chip_reader=reader,
+        open_control=lambda: open_control(config),
     )
 
 
@@ -140,6 +148,15 @@ def open_camera(config: Config, clock: Clock) -> Camera:
     if config.camera.kind == "picamera2":
         return PicameraCamera(config.camera, clock)
     return open_video(config.camera, clock)
+
+
+def open_control(config: Config) -> Control:
+    """Open the control socket, if the configuration names one.
+
+    Raises:
+        ConfigError: another daemon listens there, or the path cannot be used.
+    """
+    return SocketControl(Path(config.control.path)) if config.control.path else AbsentControl()
 
 
 def rules(config: Config, evidence: EvidenceSettings) -> Rules:

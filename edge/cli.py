@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _night(commands.add_parser)
     _judge(commands.add_parser)
     _state(commands.add_parser)
+    _door(commands.add_parser)
     return parser
 
 
@@ -107,6 +109,35 @@ def _state(add: Callable[..., argparse.ArgumentParser]) -> None:
     config.set_defaults(act="state:configuration")
 
 
+DOOR_WORDS = {
+    "status": "how the door is; status 1 while a fault is latched",
+    "unlock": "open once, now, as the button does",
+    "lock": "panic lock: nobody comes in until unlock-panic; going out stays free",
+    "unlock-panic": "lift the panic lock",
+    "mode": "in_and_out, in_only, out_only or locked",
+    "let-in": "let a cat in, once, within the next minutes",
+    "clear": "clear the latched fault of the bolt, once its cause is gone",
+}
+"""What ``catflap door`` can say: the words of `edge.messages.CommandKind`, for people."""
+
+
+def _door(add: Callable[..., argparse.ArgumentParser]) -> None:
+    words = add("door", help="the owner's word to the running daemon").add_subparsers(required=True, metavar="WORD")
+    for word, text in DOOR_WORDS.items():
+        parser = words.add_parser(word, help=text, description=text)
+        if word == "mode":
+            parser.add_argument("mode", metavar="MODE")
+        if word == "let-in":
+            parser.add_argument("cat", nargs="?", metavar="NAME", help="whom; nobody named: whoever comes first")
+            parser.add_argument("--for", dest="for_s", type=_duration, metavar="TIME", help="90, 90s, 5m or 1h; 5m")
+        parser.add_argument(
+            "--socket", type=Path, metavar="FILE", help="the daemon's socket, if not the configured one"
+        )
+        _config_option(parser)
+        _json_option(parser)
+        parser.set_defaults(act="door:speak", command=word.replace("-", "_"))
+
+
 def _config_option(parser: argparse._ActionsContainer) -> None:
     text = f"the configuration (default: {DEFAULT_CONFIG})"
     parser.add_argument("--config", type=Path, metavar="FILE", default=DEFAULT_CONFIG, help=text)
@@ -122,6 +153,14 @@ def _speed(text: str) -> float:
     if not 0.0 <= value <= 1000.0:
         raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1000")
     return value
+
+
+def _duration(text: str) -> float:
+    """Read a time such as ``5m``; return seconds. How long it may be is the daemon's business."""
+    match = re.fullmatch(r"(\d{1,6})([smh]?)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90s, 5m or 1h")
+    return float(match[1]) * {"h": 3600.0, "m": 60.0}.get(match[2], 1.0)
 
 
 if __name__ == "__main__":

@@ -217,6 +217,13 @@ class StateConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlConfig:
+    """Where the owner's commands come in."""
+
+    path: str = _text("/run/catflap/control.sock", "the Unix socket of `catflap door`; empty: none")
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     """How the log reads."""
 
@@ -249,6 +256,7 @@ class Config:
     gate: GateConfig = GateConfig()
     spool: SpoolConfig = SpoolConfig()
     state: StateConfig = StateConfig()
+    control: ControlConfig = ControlConfig()
     log: LogConfig = LogConfig()
     cat: tuple[CatConfig, ...] = ()
 
@@ -269,6 +277,7 @@ SECTIONS: dict[str, type[Any]] = {
     "gate": GateConfig,
     "spool": SpoolConfig,
     "state": StateConfig,
+    "control": ControlConfig,
     "log": LogConfig,
 }
 

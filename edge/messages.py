@@ -172,6 +172,83 @@ class Verdict:
     prey_llr: float
 
 
+class Mode(StrEnum):
+    """The four modes of a pet door. They gate entry only: going out is free in each, whatever it is called."""
+
+    IN_AND_OUT = "in_and_out"
+    IN_ONLY = "in_only"
+    OUT_ONLY = "out_only"
+    LOCKED = "locked"
+
+
+class CommandKind(StrEnum):
+    """What the owner can say to the running daemon."""
+
+    STATUS = "status"
+    UNLOCK = "unlock"  # open once, now, as the button does
+    LOCK = "lock"  # the panic lock: nobody comes in until it is lifted
+    UNLOCK_PANIC = "unlock_panic"  # lift it
+    MODE = "mode"
+    LET_IN = "let_in"  # let one cat in, once, whatever the rules say of the hour
+    CLEAR = "clear"  # clear the latched fault
+
+
+LET_IN_LOW_S = 10.0
+LET_IN_USUAL_S = 300.0
+LET_IN_HIGH_S = 3600.0
+"""How long a "let him in now" waits for its cat: at least, when nothing is said, and at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """The owner's word, checked.
+
+    ``mode`` belongs to MODE and is None otherwise; ``cat`` (empty: no name was given) and ``for_s`` (how long it
+    waits for the cat, LET_IN_LOW_S..LET_IN_HIGH_S) belong to LET_IN.
+    """
+
+    kind: CommandKind
+    mode: Mode | None = None
+    cat: str = ""
+    for_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """A command and who is to hear its reply: ``client`` is a number of the control's own. Equal only to itself."""
+
+    client: int
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the door is.
+
+    ``door`` is the word of its state and ``coil_refusal`` that of the coil's last refusal. ``fault`` and
+    ``camera_lost`` say why. None: nothing to say. ``heat_share`` is the coil's heat as a share of its budget, 0..1.
+    """
+
+    door: str
+    mode: Mode
+    panic: bool
+    fault: str | None
+    coil_refusal: str | None
+    heat_share: float
+    camera_lost: str | None
+    model_id: str
+    last_verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What became of a command: done or refused, one line for people, and the status where it was asked for."""
+
+    ok: bool
+    says: str
+    status: Status | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ChipRead:
     """One reading of a transponder, ISO 11784: 15 digits, country code first. ``at_ns`` as in Observation."""

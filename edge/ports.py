@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edge.messages import FlapCommand, Frame, Image, SensorReading, Visit
+    from edge.messages import FlapCommand, Frame, Image, Reply, Request, SensorReading, Visit
 
 
 class Camera(Protocol):
@@ -98,6 +98,26 @@ class ChipReader(Protocol):
 
     def close(self) -> None:
         """Release the line; may be called twice."""
+
+
+class Control(Protocol):
+    """Where the owner's word comes in. What comes out of it has been checked; nobody's word waits for another's."""
+
+    def poll(self) -> tuple[Request, ...]:
+        """Return the commands said since the last call, without waiting: a bounded number, the others keep.
+
+        What is no command is answered here, with why, and never comes out. Each request that does is to be answered
+        before the next call.
+
+        Raises:
+            HardwareError: nobody can be heard any more.
+        """
+
+    def answer(self, request: Request, reply: Reply) -> None:
+        """Tell whoever asked, without waiting; one who is gone or does not listen is dropped."""
+
+    def close(self) -> None:
+        """Hang up; may be called twice."""
 
 
 class Clock(Protocol):

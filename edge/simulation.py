@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge import assembly
 from edge import config as configs
 from edge.adapters.clock import SimClock
 from edge.adapters.sim import World, load_scene, open_world, shipped_scene
+from edge.adapters.sim.control import JoinedControl, SimControl
 from edge.assembly import Devices
 from edge.files import DiskFiles
 
@@ -25,7 +27,10 @@ NIGHTFALL = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A scene made ready: its world, its clock, the configuration it asks for and the twins of the hardware."""
+    """A scene made ready: its world, its clock, the configuration it asks for and the twins of the hardware.
+
+    ``script`` is the owner of the scene; the socket beside it is open to a person as on the device.
+    """
 
     scene: Scene
     world: World
@@ -33,6 +38,7 @@ class Stage:
     config: Config
     devices: Devices
     files: Files
+    script: SimControl
 
 
 class FillingDisk(DiskFiles):
@@ -70,6 +76,7 @@ def scene_config(scene: Scene, state_directory: Path) -> Config:
         ("camera", {"kind": "sim"}),
         ("pins", {"factory": "sim"}),
         ("state", {"directory": str(state_directory)}),
+        ("control", {"path": str(state_directory / "control.sock")}),
     ):
         table[section] = {**table.get(section, {}), **values}
     return configs.parse(table, f"{scene.title}: [config]")
@@ -93,5 +100,14 @@ def stage(path: Path, state_directory: Path, speed: float | None, *, endless: bo
     clock = SimClock(NIGHTFALL, speed)
     world = open_world(scene, clock)
     reader = None if config.chip.kind == "none" else lambda: world.chip_reader
-    devices = Devices(world.camera, world.flap, world.sensors, world.lamp, world.indicator, reader)
-    return Stage(scene, world, clock, config, devices, FillingDisk(world))
+    script = SimControl(scene, clock)
+    devices = Devices(
+        open_camera=world.camera,
+        flap=world.flap,
+        sensors=world.sensors,
+        lamp=world.lamp,
+        indicator=world.indicator,
+        open_chip_reader=reader,
+        open_control=lambda: JoinedControl(script, assembly.open_control(config)),
+    )
+    return Stage(scene, world, clock, config, devices, FillingDisk(world), script)

@@ -253,6 +253,8 @@ bolt = 17
 identity = "any_cat"
 [state]
 directory = "{state}"
+[control]
+path = "{state}/control.sock"
 """
 
 
@@ -281,7 +283,7 @@ def test_a_missing_adapter_is_one_sentence_at_start(run: Callable[..., Run], tmp
 
 
 def _state(tmp_path: Path) -> str:
-    return f"[state]\ndirectory = '{tmp_path / 'state'}'\n"
+    return f"[state]\ndirectory = '{tmp_path / 'state'}'\n[control]\npath = ''\n"
 
 
 def test_doctor_finds_what_is_wrong_and_says_what_to_do(run: Callable[..., Run], tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edge.messages import SensorReading
 
 if TYPE_CHECKING:
-    from edge.messages import FlapCommand
+    from edge.messages import FlapCommand, Reply, Request
 
 
 class AbsentFlap:
@@ -54,6 +54,20 @@ class AbsentIndicator:
 
     def show(self, on: bool) -> None:
         """Do nothing."""
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class AbsentControl:
+    """No way in: nobody says anything."""
+
+    def poll(self) -> tuple[Request, ...]:
+        """Return nothing."""
+        return ()
+
+    def answer(self, request: Request, reply: Reply) -> None:
+        """Do nothing: nobody asked."""
 
     def close(self) -> None:
         """Nothing to release."""

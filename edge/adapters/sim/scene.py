@@ -13,16 +13,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge.adapters.control_lines import command_from
 from edge.adapters.sim.animals import Species
 from edge.adapters.sim.backdrop import Light
 from edge.adapters.sim.coats import CoatKind
 from edge.adapters.sim.people import Part
 from edge.adapters.sim.prey import Carries
-from edge.errors import ConfigError
+from edge.errors import ConfigError, InputError
 from edge.messages import Label, VerdictKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from edge.messages import Command
 
 KINDS = ("cat", *Species, "person", "leaf", "insect", "photos")
 SIDES = ("left", "inside")
@@ -114,6 +117,14 @@ class EventPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandPlan:
+    """One word of the owner in a scene, as it would be said to the control socket."""
+
+    at_s: float
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
 class ExpectedVisit:
     """What a visit should come to: one of the verdicts, and whose it is (empty: nobody's)."""
 
@@ -148,6 +159,7 @@ class Scene:
     actors: tuple[ActorPlan, ...]
     events: tuple[EventPlan, ...]
     expect: Expectation
+    commands: tuple[CommandPlan, ...] = ()
     endless: bool = False
     config: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()
@@ -197,11 +209,13 @@ def parse_scene(table: Mapping[str, Any], origin: str, folder: Path) -> Scene:
         actors=tuple(_actor(entry) for entry in reader.tables("actor")),
         events=tuple(_event(entry) for entry in reader.tables("event")),
         expect=_expectation(reader.table("expect")),
+        commands=tuple(_command(entry) for entry in reader.tables("command")),
         config=reader.raw("config"),
         folder=folder,
     )
     reader.finish()
     _check_names(scene, origin)
+    _check_times(scene, origin)
     return scene
 
 
@@ -250,6 +264,11 @@ def _event(reader: _Table) -> EventPlan:
     return event
 
 
+def _command(reader: _Table) -> CommandPlan:
+    at_s = reader.number("at_s", 0.0, 0.0, 86400.0)
+    return CommandPlan(at_s, reader.command())
+
+
 def _expectation(reader: _Table) -> Expectation:
     visits = None
     if reader.has("visit"):
@@ -289,6 +308,14 @@ def _check_names(scene: Scene, origin: str) -> None:
             raise ConfigError(f"{origin}: actor[{index}].follows: {actor.follows!r} is nobody's name in this scene")
         if actor.kind == "photos" and not (scene.folder / actor.folder).is_dir():
             raise ConfigError(f"{origin}: actor[{index}].folder: {actor.folder!r} is no folder of photographs")
+
+
+def _check_times(scene: Scene, origin: str) -> None:
+    for index, plan in enumerate(scene.commands):
+        if plan.at_s >= scene.duration_s:
+            raise ConfigError(
+                f"{origin}: command[{index}].at_s: {plan.at_s:g} is not before the scene's end ({scene.duration_s:g})"
+            )
 
 
 class _Table:
@@ -384,6 +411,14 @@ class _Table:
         if match is None or match[1] not in tuple(Act):
             raise self._error(key, f'{word!r} is not one of {", ".join(Act)}, with seconds where wanted: "look 2"')
         return Step(Act(match[1]), float(match[2]) if match[2] else 1.0)
+
+    def command(self) -> Command:
+        """Return the command that all keys not read so far say."""
+        said = {key: value for key, value in self._table.items() if key not in self._known}
+        try:
+            return command_from(said)
+        except InputError as error:
+            raise ConfigError(f"{self._origin}: {self._prefix}{error}") from error
 
     def finish(self) -> None:
         """Refuse what was not asked for.

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from edge.adapters.sim import load_scene, parse_scene, shipped_scene
-from edge.adapters.sim.scene import Act, Step
+from edge.adapters.sim.scene import Act, CommandPlan, Step
 from edge.errors import ConfigError
-from edge.messages import VerdictKind
+from edge.messages import Command, CommandKind, VerdictKind
 
 SCENARIOS = sorted((Path(__file__).parents[2] / "scenarios").glob("*.toml"))
 
@@ -38,6 +38,18 @@ def test_an_unknown_key_names_file_key_and_neighbour() -> None:
         ({"actor": [{"chip": "12"}]}, "s.toml: actor[0].chip: '12' is not 15 digits"),
         ({"actor": [{"follows": "Otto"}]}, "s.toml: actor[0].follows: 'Otto' is nobody's name in this scene"),
         ({"actor": [{"kind": "photos", "folder": "no"}]}, "s.toml: actor[0].folder: 'no' is no folder of photographs"),
+        (
+            {"command": [{"command": "mode", "mode": "in"}]},
+            "s.toml: command[0].mode: 'in' is not one of in_and_out, in_only, out_only, locked",
+        ),
+        (
+            {"command": [{"command": "lock", "for_s": 3}]},
+            "s.toml: command[0].for_s: no such key (known here: command)",
+        ),
+        (
+            {"duration_s": 9, "command": [{"at_s": 9, "command": "lock"}]},
+            "s.toml: command[0].at_s: 9 is not before the scene's end (9)",
+        ),
         ({"expect": {"visits": 2}}, "s.toml: expect.visits: 2 is not a whole number from 0 to 0"),
         ({"expect": {"inside": "Mimi"}}, "s.toml: expect.inside: 'Mimi' is not a list of texts in quotes"),
     ],
@@ -53,6 +65,7 @@ def test_a_bad_value_names_file_key_and_what_is_allowed(table: dict[str, Any], s
         ({"actor": [{"kind": "ct"}]}, "s.toml: actor[0].kind: 'ct' is not one of cat, "),
         ({"actor": [{"behaviour": ["look two"]}]}, "s.toml: actor[0].behaviour: 'look two' is not one of approach, "),
         ({"event": [{"at_s": 3}]}, "s.toml: event[0].what: must be one of lamp_fails, "),
+        ({"command": [{"at_s": 3}]}, "s.toml: command[0].command: None is not one of status, "),
         ({"event": [{"what": "snow"}]}, "s.toml: event[0].what: 'snow' is not one of lamp_fails, "),
         ({"expect": {"visit": [{"verdict": "open"}]}}, "s.toml: expect.visit[0].verdict: 'open' is not one of admit, "),
     ],
@@ -87,6 +100,13 @@ def test_behaviour_reads_as_words_with_seconds() -> None:
     """``look 2.5`` is two and a half seconds of looking; without a number it is one second."""
     scene = parse_scene({"actor": [{"behaviour": ["approach", "look 2.5"]}]}, "s.toml", Path())
     assert (Step(Act.APPROACH, 1.0), Step(Act.LOOK, 2.5)) == scene.actors[0].behaviour
+
+
+def test_a_command_reads_as_it_would_be_said() -> None:
+    """``[[command]]`` takes the words of the control socket, and when they are said."""
+    entry = {"at_s": 4, "command": "let_in", "cat": "Mimi", "for_s": 60}
+    scene = parse_scene({"command": [entry]}, "s.toml", Path())
+    assert (CommandPlan(4.0, Command(CommandKind.LET_IN, cat="Mimi", for_s=60.0)),) == scene.commands
 
 
 def test_expectations_take_one_verdict_or_several() -> None:
