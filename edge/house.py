@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from edge.config import curfew_of
 from edge.errors import CatflapError
 from edge.hours import Curfew, Span, within
+from edge.messages import Mode
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,15 +26,6 @@ if TYPE_CHECKING:
 
 MAX_GRANT_S = 3600.0
 """A grant is for now: one that is forgotten must not let somebody in tonight. What is to last is a rule."""
-
-
-class Mode(StrEnum):
-    """The four modes of a common pet door, as far as a door can have them whose exit is always free."""
-
-    IN_AND_OUT = "in_and_out"
-    IN_ONLY = "in_only"  # entry as in in_and_out; whoever goes out all the same is noted
-    OUT_ONLY = "out_only"  # nobody in
-    LOCKED = "locked"  # nobody in, and whoever goes out all the same is noted
 
 
 class OnBadClock(StrEnum):

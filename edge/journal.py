@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from edge.canonical import VisitSummary, summary
 from edge.coil import heat_after
 from edge.errors import HardwareError
-from edge.house import Lasting, Mode
-from edge.messages import Label, VerdictKind
+from edge.house import Lasting
+from edge.messages import Label, Mode, VerdictKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -173,12 +173,12 @@ class Verdict:
 
 
 class Mode(StrEnum):
-    """The four modes of a pet door. They gate entry only: going out is free in each, whatever it is called."""
+    """The four modes of a pet door, as far as a door can have them whose exit is always free."""
 
     IN_AND_OUT = "in_and_out"
-    IN_ONLY = "in_only"
-    OUT_ONLY = "out_only"
-    LOCKED = "locked"
+    IN_ONLY = "in_only"  # entry as in in_and_out; whoever goes out all the same is noted
+    OUT_ONLY = "out_only"  # nobody in
+    LOCKED = "locked"  # nobody in, and whoever goes out all the same is noted
 
 
 class CommandKind(StrEnum):

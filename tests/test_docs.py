@@ -14,8 +14,8 @@ from test_architecture import FLOORS
 from edge import config, walltime
 from edge.bundle import factory_directory, load
 from edge.cli import _parser
-from edge.house import MAX_GRANT_S, Mode, OnBadClock
-from edge.messages import VerdictKind
+from edge.house import MAX_GRANT_S, OnBadClock
+from edge.messages import Mode, VerdictKind
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*/*.md")])

@@ -21,7 +21,6 @@ from edge.house import (
     HouseRules,
     HouseState,
     Lasting,
-    Mode,
     OnBadClock,
     Permission,
     Why,
@@ -35,6 +34,7 @@ from edge.house import (
     with_mode,
     with_panic,
 )
+from edge.messages import Mode
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SECOND_NS = 1_000_000_000

@@ -14,7 +14,7 @@ from visits_made import scores, visit_of
 from edge.canonical import summary
 from edge.config import LockConfig
 from edge.errors import HardwareError
-from edge.house import Lasting, Mode
+from edge.house import Lasting
 from edge.journal import (
     _SCHEMA_1,
     APPLICATION_ID,
@@ -26,7 +26,7 @@ from edge.journal import (
     VisitRow,
     _seal,
 )
-from edge.messages import ChipRead, Label, VerdictKind
+from edge.messages import ChipRead, Label, Mode, VerdictKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
