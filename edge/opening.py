@@ -26,8 +26,11 @@ JUDGED_NS = 3 * NS // 2
 PASSAGE_NS = 7 * NS // 10
 """A cat takes longer than this through a flap; what moves it for less was a nudge."""
 
+TWO_NS = 5 * NS // 2
+"""Somebody who is still outside this long after the flap opened is not the one who opened it: that one is inside."""
+
 LONG_NS = 6 * NS
-"""A flap that is open for longer than this lets two through; one cat has passed, or turned back, well before."""
+"""A flap that is open for longer than this lets two through, whatever the camera sees of it."""
 
 AGAIN_NS = NS
 """A flap that opens again this soon after the entry was open may have met a bolt that was still on its way."""
@@ -133,13 +136,13 @@ class OpeningWatch:
 
     def _follow(self, opening: _Opening, look: Look, now_ns: int) -> list[Finding]:
         if opening.closed_ns is None:
-            return self._follow_open(opening, now_ns)
+            return self._follow_open(opening, look, now_ns)
         judged = now_ns - opening.closed_ns >= JUDGED_NS
         if judged or self._gone(opening, look, now_ns):
             return self._finish(look, now_ns)
         return []
 
-    def _follow_open(self, opening: _Opening, now_ns: int) -> list[Finding]:
+    def _follow_open(self, opening: _Opening, look: Look, now_ns: int) -> list[Finding]:
         open_ns = now_ns - opening.opened_ns
         if open_ns >= STUCK_NS and not opening.stuck:
             opening.stuck = True
@@ -147,6 +150,9 @@ class OpeningWatch:
             return [Finding(FindingKind.FLAP_STUCK, f"the flap has been open for {open_ns / NS:.0f} s: {why}")]
         if opening.again:
             return self._tailgating(opening, "the flap opened again before the bolt had shut")
+        watched = look.somebody and look.seeing and opening.outside_before
+        if opening.past_bolt and watched and TWO_NS <= open_ns < STUCK_NS:
+            return self._tailgating(opening, f"somebody was still outside {open_ns / NS:.1f} s after the flap opened")
         if opening.past_bolt and LONG_NS <= open_ns < STUCK_NS:
             return self._tailgating(opening, f"the flap stayed open for {open_ns / NS:.1f} s, long enough for two")
         return []

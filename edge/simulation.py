@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge import config as configs
+from edge.adapters.bolts import bolt_flap
 from edge.adapters.clock import SimClock
 from edge.adapters.sim import World, load_scene, open_world, shipped_scene
 from edge.assembly import Devices
@@ -93,5 +94,6 @@ def stage(path: Path, state_directory: Path, speed: float | None, *, endless: bo
     clock = SimClock(NIGHTFALL, speed)
     world = open_world(scene, clock)
     reader = None if config.chip.kind == "none" else lambda: world.chip_reader
-    devices = Devices(world.camera, world.flap, world.sensors, world.lamp, world.indicator, reader)
+    flap = bolt_flap(world.flaps, config.lock, clock)
+    devices = Devices(world.camera, flap, world.sensors, world.lamp, world.indicator, reader)
     return Stage(scene, world, clock, config, devices, FillingDisk(world))
