@@ -184,6 +184,8 @@ def wishes(config: Config) -> Wishes:
         lease_s=config.lock.lease_s,
         # Twice a tick's wait stays under the lease, so that a late frame never lets an open bolt drop.
         wait_s=min(config.lock.lease_s / 2, 2.0 / config.camera.fps),
+        # Bolts are drawn one after the other.
+        bolt_delay_s=config.lock.bolt_delay_s * (2 if config.pins.bolt2 >= 0 else 1),
     )
 
 

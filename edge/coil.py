@@ -1,4 +1,4 @@
-"""What the coil may do, whatever was asked of it: lease, hard cap and heat, as pure logic. Floor 2.
+"""What coils may do, whatever was asked of them: lease, hard cap, heat, and how many at once, as pure logic. Floor 2.
 
 A solenoid that is held too long burns, and whoever decides about cats is not to be trusted with that. Every command
 passes through ``CoilGuard.command`` on its way to the pin and comes out as it was, shortened, or as rest. The same
@@ -166,3 +166,48 @@ def heat_after(heat_s: float, rest_s: float, settings: LockConfig) -> float:
     if settings.duty >= 1:
         return 0.0
     return max(0.0, heat_s - max(0.0, rest_s) * settings.duty / (1 - settings.duty))
+
+
+@dataclass(frozen=True, slots=True)
+class PowerBudget:
+    """What the supply can give, and what each coil takes of it, in watts."""
+
+    supply_w: float
+    coils_w: tuple[float, ...]
+
+    def allows(self, powered: frozenset[int]) -> bool:
+        """Return whether the supply can power these coils, named by their place in ``coils_w``, at once."""
+        return sum(self.coils_w[place] for place in powered) <= self.supply_w
+
+
+class Interlock:
+    """Lets several coils have power one after the other, and at once only as far as the supply allows.
+
+    Two coils never switch on within ``stagger_s`` of each other, because switching on is when a supply dips. As in
+    ``CoilGuard`` what cannot be known counts as power: a coil has it from the command that gave it to the one that
+    took it away, whether or not its lease has run out in between.
+    """
+
+    def __init__(self, budget: PowerBudget, stagger_s: float) -> None:
+        """Start with every coil at rest."""
+        self._budget = budget
+        self._stagger_ns = round(stagger_s * NS)
+        self._powered: frozenset[int] = frozenset()
+        self._switched_ns: int | None = None
+
+    def grant(self, wanted: tuple[FlapCommand, ...], now_ns: int) -> tuple[FlapCommand, ...]:
+        """Return what each coil is sent now, in the order of ``PowerBudget.coils_w``: what was wanted, or rest.
+
+        A coil that has power keeps it before another gets any; among the others the first in order comes first.
+        """
+        asking = [place for place, command in enumerate(wanted) if command.action is BoltAction.ENERGISE]
+        self._powered &= frozenset(asking)
+        for place in asking:
+            if place not in self._powered and self._may_switch(place, now_ns):
+                self._powered |= {place}
+                self._switched_ns = now_ns
+        return tuple(command if place in self._powered else REST for place, command in enumerate(wanted))
+
+    def _may_switch(self, place: int, now_ns: int) -> bool:
+        staggered = self._switched_ns is None or now_ns - self._switched_ns >= self._stagger_ns
+        return staggered and self._budget.allows(self._powered | {place})

@@ -92,6 +92,8 @@ class PinsConfig:
         "the gpiozero pin factory, or the simulated pins",
     )
     bolt: int = _pin("the bolt's coil driver")
+    bolt2: int = _pin("the driver of a second bolt on the entry side, drawn after the first")
+    bolt_sensor: int = _pin("a contact to ground that closes when the bolt has really drawn back")
     lamp: int = _pin("the infra-red lamp, PWM")
     pir: int = _pin("the PIR motion sensor")
     reed: int = _pin("the reed switch of the flap, closed while the flap hangs straight")
@@ -121,6 +123,9 @@ class LockConfig:
     min_rest_s: float = _number(1.0, 0.0, 60.0, "the coil rests at least this long after it has had power for max_on_s")
     heat_budget_s: float = _number(40.0, 1.0, 86400.0, "seconds with power that the coil may store as heat")
     duty: float = _number(0.2, 0.01, 1.0, "share of time with power at which the coil stays at its temperature")
+    bolt_delay_s: float = _number(0.5, 0.05, 5.0, "a bolt takes at most this long to follow its coil")
+    coil_w: float = _number(12.0, 0.1, 100.0, "what one coil takes of the supply, in watts")
+    supply_w: float = _number(24.0, 0.1, 1000.0, "what the supply can give to coils at once, in watts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +402,7 @@ def _checked(config: Config, origin: str) -> Config:
     _check_pins(config.pins, origin)
     _check_adapters(config, origin)
     _check_lock(config.lock, origin)
+    _check_power(config, origin)
     _check_cats(config, origin)
     _check_house(config, origin)
     return config
@@ -410,9 +416,18 @@ def _check_lock(lock: LockConfig, origin: str) -> None:
         )
 
 
+def _check_power(config: Config, origin: str) -> None:
+    bolts = 2 if config.pins.bolt2 >= 0 else 1
+    if bolts * config.lock.coil_w > config.lock.supply_w:
+        raise ConfigError(
+            f"{origin}: lock.supply_w: {config.lock.supply_w:g} W cannot hold {bolts} coil{'s' * (bolts > 1)} of"
+            f" {config.lock.coil_w:g} W (lock.coil_w) at once, as an open door needs"
+        )
+
+
 def _check_pins(pins: PinsConfig, origin: str) -> None:
     used: dict[int, str] = {}
-    for name in ("bolt", "lamp", "pir", "reed", "button", "led"):
+    for name in ("bolt", "bolt2", "bolt_sensor", "lamp", "pir", "reed", "button", "led"):
         number = getattr(pins, name)
         if number >= 0 and number in used:
             raise ConfigError(f"{origin}: pins.{name}: pin {number} is already pins.{used[number]}; each needs its own")

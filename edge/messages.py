@@ -282,11 +282,16 @@ class SensorReading:
     pir: bool | None
     flap_open: bool | None
     button: bool | None
+    bolt_drawn: bool | None = None  # whether the bolt itself says that it is drawn back
+
+
+ALARMS = ("bolt_fault", "forced_entry", "tailgating")
+"""Journal events at the door that come with a picture; its key frame bears the same name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeyFrame:
-    """A picture for people. ``why`` names the moment of the visit: first, decision, strongest_prey or unseen."""
+    """A picture for people. ``why`` names the moment: first, decision, strongest_prey, unseen, or one of ``ALARMS``."""
 
     why: str
     seq: int

@@ -7,15 +7,15 @@ each decided on a lower floor. One tick does not wait for anything but the next 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from edge import features, scoring
-from edge.door import DoorEvent, DoorState, command_for
+from edge.door import Bolt, Closure, DoorState
+from edge.entry import Entry, EntryParts, EntrySettings, Word
 from edge.errors import HardwareError
 from edge.messages import (
-    REST,
-    BoltAction,
+    KeyFrame,
     Motion,
     MotionWhy,
     Observation,
@@ -28,16 +28,22 @@ from edge.policy import VisitJudge, blind_admits
 from edge.visits import OpenVisit
 
 if TYPE_CHECKING:
-    from edge.coil import CoilGuard, CoilRefusal
+    from edge.coil import CoilGuard
     from edge.door import Door
     from edge.keeper import CameraKeeper, ReaderKeeper
-    from edge.messages import Frame, Grey, Patch, Scores
+    from edge.messages import Frame, Grey, Patch, Scores, Verdict
     from edge.ports import Clock, Flap, Heartbeat, Indicator, Interpreter, Lamp, Record, Sensors
     from edge.quality import QualityJudge
     from edge.visits import Provenance
 
 CHIP_MEMORY_NS = 5_000_000_000
 """A chip read this long before its cat came into view still belongs to the visit."""
+
+VERDICT_LASTS_NS = 10_000_000_000
+"""How long a verdict waits for the house's permission; after that whoever was seen may carry something else."""
+
+STOP_PATIENCE_NS = 10_000_000_000
+"""How long a stop waits for an open flap before it lets go of the bolt: longer than a cat takes."""
 
 NO_FRAME_SEQ = -1
 """The number of the frame of an observation that had none."""
@@ -77,6 +83,40 @@ class Gate(Protocol):
         """Drop what was learnt."""
 
 
+class House(Protocol):
+    """The house's rules, as far as the loop asks: for whom the door is closed now, and who is not let in."""
+
+    def closure(self, now_ns: int) -> Closure | None:
+        """Return whether the door is closed by the rules just now; asked once a tick."""
+
+    def refuses(self, resident: str | None, now_ns: int) -> str | None:
+        """Return in one sentence why this one is not let in now, or None where it may; None: nobody known by name.
+
+        Asked when there is evidence enough, and again at every tick while the answer is no. A grant, or a grace, that
+        lets one through a curfew is told by returning None.
+        """
+
+    def let_in(self, resident: str | None, now_ns: int) -> None:
+        """Hear that this one was admitted: a grant for one entry is used up."""
+
+
+class OpenHouse:
+    """A house without rules: never closed, refuses nobody."""
+
+    def closure(self, now_ns: int) -> Closure | None:
+        """Return None."""
+        del now_ns
+        return None
+
+    def refuses(self, resident: str | None, now_ns: int) -> str | None:
+        """Return None."""
+        del resident, now_ns
+        return None
+
+    def let_in(self, resident: str | None, now_ns: int) -> None:
+        """Forget it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What the owner wants of the loop, taken from the configuration."""
@@ -86,6 +126,7 @@ class Wishes:
     lock_kind: str
     lease_s: float
     wait_s: float  # the longest a tick waits for a frame
+    bolt_delay_s: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +147,7 @@ class Parts:
     model: Model
     door: Door
     coil: CoilGuard
+    house: House = field(default_factory=OpenHouse)
 
 
 class Pipeline:
@@ -122,16 +164,20 @@ class Pipeline:
         self._reader_lost = False
         self._camera_lost = False
         self._pins_lost = False
-        self._flap_open = False
-        self._button = False
-        self._powered = False
-        self._refusal: CoilRefusal | None = None
+        self._locked = False
+        self._frame: Frame | None = None
+        self._opening: KeyFrame | None = None
+        self._told_refused: OpenVisit | None = None
+        self._entry = Entry(
+            EntryParts(parts.door, parts.coil, parts.flap, parts.indicator, parts.record),
+            EntrySettings(wishes.lock_kind, wishes.lease_s, wishes.bolt_delay_s),
+        )
         self._last_ns = parts.clock.monotonic_ns()
 
     @property
     def door_state(self) -> DoorState:
         """Where the door stands."""
-        return self._parts.door.state
+        return self._entry.state
 
     def tick(self) -> None:
         """Turn once.
@@ -139,8 +185,9 @@ class Pipeline:
         Raises:
             EOFError: a recorded source has ended.
         """
-        frame = self._parts.camera.newest(self._wishes.wait_s, may_reopen=not self._parts.door.open)
+        frame = self._parts.camera.newest(self._wishes.wait_s, may_reopen=not self._entry.open)
         now_ns = self._parts.clock.monotonic_ns()
+        self._frame = frame
         self._follow_camera()
         reading = self._read_pins()
         chips = self._poll_chips()
@@ -148,15 +195,14 @@ class Pipeline:
         self._attend(motion, quality, reading, chips, now_ns)
         if self._visit is not None:
             self._watch(self._visit, frame, motion, quality, now_ns)
-        self._move_door(reading, now_ns)
+        self._move_door(reading, (motion, quality), now_ns)
         self._close_visit_when_over(now_ns)
         self._last_ns = now_ns
         self._parts.heartbeat.beat()
 
     def stop(self) -> None:
-        """Rest the bolt and keep the visit that was going on."""
-        now_ns = self._parts.clock.monotonic_ns()
-        self._drive(rest=True, now_ns=now_ns)
+        """Rest the bolt, as soon as the flap lets it, and keep the visit that was going on."""
+        now_ns = self._rest_bolt()
         if self._visit is not None:
             self._end_visit(self._visit, now_ns)
 
@@ -165,6 +211,22 @@ class Pipeline:
         self._parts.camera.close()
         if self._parts.chip_reader is not None:
             self._parts.chip_reader.close()
+
+    def _rest_bolt(self) -> int:
+        """Let the bolt go; while it would fall on an open flap, hold it for as long as coil and patience allow.
+
+        Returns:
+            The moment it was let go.
+        """
+        clock = self._parts.clock
+        begun_ns = now_ns = clock.monotonic_ns()
+        self._entry.drive(now_ns, closing=True)
+        while self._entry.held and now_ns - begun_ns < STOP_PATIENCE_NS:
+            clock.wait(self._wishes.lease_s / 4)
+            now_ns = clock.monotonic_ns()
+            self._entry.feel(self._read_pins(), somebody=False, seeing=False, now_ns=now_ns)
+            self._entry.drive(now_ns, closing=True)
+        return now_ns
 
     # --- see -------------------------------------------------------------------------------------------------------
 
@@ -268,7 +330,7 @@ class Pipeline:
         if visit is None:
             return
         quiet = now_ns - visit.last_presence_ns >= self._wishes.quiet_s * 1e9
-        if (quiet and not self._parts.door.open) or visit.full:
+        if (quiet and not self._entry.open) or visit.full:
             self._end_visit(visit, now_ns)
 
     def _end_visit(self, visit: OpenVisit, now_ns: int) -> None:
@@ -277,78 +339,93 @@ class Pipeline:
 
     # --- the door --------------------------------------------------------------------------------------------------
 
-    def _move_door(self, reading: SensorReading, now_ns: int) -> None:
-        door, was_open = self._parts.door, self._parts.door.open
-        self._feel(reading, now_ns)
+    def command(self, word: Word) -> None:
+        """Take a person's word; a LOCK said here lasts until UNLOCK or the daemon's end."""
+        if word in (Word.LOCK, Word.UNLOCK):
+            self._locked = word is Word.LOCK
+        else:
+            self._entry.obey(word, self._parts.clock.monotonic_ns())
+
+    def _move_door(self, reading: SensorReading, sight: tuple[Motion, Quality], now_ns: int) -> None:
+        entry, was_open = self._entry, self._entry.open
+        self._feel(reading, sight, now_ns)
+        entry.pass_time(now_ns)
+        entry.heed(Closure.LOCKED if self._locked else self._parts.house.closure(now_ns), now_ns)
+        entry.blind(blinded=self._blind, now_ns=now_ns)
         self._obey_verdict(now_ns)
-        if door.state in (DoorState.ADMITTED, DoorState.OVERRIDE, DoorState.HOLD_OFF):
-            door.pass_time(now_ns)
         if was_open and self._visit is not None:
             self._visit.bolt_ns += now_ns - self._last_ns
-        self._drive(rest=False, now_ns=now_ns)
-        if was_open and not door.open and self._visit is not None:
+        entry.drive(now_ns)
+        self._picture_alarms(now_ns)
+        if was_open and not entry.open and self._visit is not None:
             # Whoever is there now is judged anew: nobody follows in on another's verdict, or on his chip.
             self._end_visit(self._visit, now_ns)
 
-    def _feel(self, reading: SensorReading, now_ns: int) -> None:
-        """Turn the pins' edges into events."""
-        door = self._parts.door
-        flap_open, button = bool(reading.flap_open), bool(reading.button)
-        if flap_open != self._flap_open:
-            door.happen(DoorEvent.FLAP_OPENED if flap_open else DoorEvent.FLAP_CLOSED, now_ns)
-            if flap_open and self._visit is not None:
-                self._visit.flap_opened = True
-        if button and not self._button:
-            door.happen(DoorEvent.BUTTON, now_ns)
-            self._parts.record.event("override", "the button was pressed")
-        self._flap_open, self._button = flap_open, button
+    def _feel(self, reading: SensorReading, sight: tuple[Motion, Quality], now_ns: int) -> None:
+        """Hand the pins to the door, with what the camera, or the PIR where it sees nothing, says of the outside."""
+        motion, quality = sight
+        somebody = motion.present or (not quality.ok and bool(reading.pir))
+        if self._entry.feel(reading, somebody=somebody, seeing=quality.ok, now_ns=now_ns) and self._visit is not None:
+            self._visit.flap_opened = True
+            self._opening = self._picture("forced_entry") if self._entry.bolt is Bolt.SHUT else None
+
+    @property
+    def _blind(self) -> bool:
+        visit = self._visit
+        return self._camera_lost or (visit is not None and visit.judge.final is None and visit.judge.blind)
 
     def _obey_verdict(self, now_ns: int) -> None:
-        if self._visit is None:
+        visit = self._visit
+        if visit is None:
             return
-        judge, door = self._visit.judge, self._parts.door
-        final = judge.final
-        if final is not None and not self._visit.obeyed:
-            self._visit.obeyed = True
-            door.happen(DoorEvent.ADMIT if final.kind is VerdictKind.ADMIT else DoorEvent.PREY, now_ns)
-        elif final is None and judge.blind and blind_admits(self._wishes.on_blind, judge.resident):
-            self._admit_blind(self._visit, now_ns)
+        final = visit.judge.final
+        if final is None:
+            self._admit_unseen(visit, now_ns)
+        elif not visit.obeyed and final.kind is VerdictKind.ADMIT:
+            self._admit(visit, final, now_ns)
+        elif not visit.obeyed:
+            visit.obeyed = True
+            self._entry.prey(now_ns)
 
-    def _admit_blind(self, visit: OpenVisit, now_ns: int) -> None:
-        if not visit.obeyed_blind:
+    def _admit(self, visit: OpenVisit, verdict: Verdict, now_ns: int) -> None:
+        """Let in whom the house does not refuse; a verdict that waited for the house too long is evidence no more."""
+        refused = self._refused_by_house(visit, verdict.resident, now_ns)
+        visit.obeyed = not refused or visit.at_ns(now_ns) - verdict.at_ns > VERDICT_LASTS_NS
+        if not refused:
+            self._entry.admit(now_ns)
+            self._let_in(verdict.resident, now_ns)
+
+    def _admit_unseen(self, visit: OpenVisit, now_ns: int) -> None:
+        resident, choice = visit.judge.resident, self._wishes.on_blind
+        asked = self._entry.state is DoorState.BLIND and visit.judge.blind and blind_admits(choice, resident)
+        if asked and not visit.obeyed_blind and not self._refused_by_house(visit, resident, now_ns):
             visit.obeyed_blind = True
-            self._parts.record.event("blind_admitted", f"on_blind = {self._wishes.on_blind}")
-            self._parts.door.happen(DoorEvent.ADMIT, now_ns)
+            self._parts.record.event("blind_admitted", f"on_blind = {choice}")
+            self._entry.admit_unseen(now_ns)
+            self._let_in(resident, now_ns)
 
-    def _drive(self, *, rest: bool, now_ns: int) -> None:
-        """Send the coil what the door wants, as far as the coil's own guard allows it."""
-        parts = self._parts
-        fault = parts.door.state is DoorState.FAULT
-        wanted = command_for(entry_open=parts.door.open, lock_kind=self._wishes.lock_kind, lease_s=self._wishes.lease_s)
-        allowed = parts.coil.command(REST if rest or fault else wanted, now_ns)
-        self._note_refusal()
-        try:
-            parts.flap.apply(allowed)
-        except HardwareError as error:
-            self._latch_fault(str(error), now_ns)
-        self._follow_power(powered=allowed.action is BoltAction.ENERGISE, now_ns=now_ns)
+    def _refused_by_house(self, visit: OpenVisit, resident: str | None, now_ns: int) -> bool:
+        why = self._parts.house.refuses(resident, now_ns)
+        if why is not None and visit is not self._told_refused:
+            self._told_refused = visit
+            self._parts.record.event("refused_by_rules", why)
+        return why is not None
 
-    def _note_refusal(self) -> None:
-        refusal = self._parts.coil.refusal
-        if refusal is not None and refusal is not self._refusal:
-            self._parts.record.event("coil_refused", f"the coil was not powered: {refusal}")
-        self._refusal = refusal
+    def _let_in(self, resident: str | None, now_ns: int) -> None:
+        if self._entry.open:
+            self._parts.house.let_in(resident, now_ns)
 
-    def _latch_fault(self, why: str, now_ns: int) -> None:
-        if self._parts.door.state is not DoorState.FAULT:
-            self._parts.door.happen(DoorEvent.FAULT, now_ns)
-            self._parts.record.event("bolt_fault", why)
+    def _picture_alarms(self, now_ns: int) -> None:
+        """Put a picture of every alarm into the visit, and begin one where there is none."""
+        for why in self._entry.take_alarms():
+            picture = self._opening if why == "forced_entry" else self._picture(why)
+            if picture is not None:
+                self._visit = self._visit or self._begin(now_ns)
+                self._visit.keep_picture(picture)
 
-    def _follow_power(self, *, powered: bool, now_ns: int) -> None:
-        """Show and keep what changes with the coil's power."""
-        if powered == self._powered:
-            return
-        self._powered = powered
-        self._parts.indicator.show(powered)
-        if not powered:
-            self._parts.record.heat(self._parts.coil.heat_s(now_ns))
+    def _picture(self, why: str) -> KeyFrame | None:
+        """Return the large picture of this tick, the small one where there is no large one, or None."""
+        if self._frame is None:
+            return None
+        still = self._parts.camera.still()
+        return KeyFrame(why, self._frame.seq, self._frame.grey if still is None else still)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge import assembly
 from edge import config as configs
+from edge.adapters.bolts import bolt_flap
 from edge.adapters.clock import SimClock
 from edge.adapters.sim import World, load_scene, open_world, shipped_scene
 from edge.adapters.sim.control import JoinedControl, SimControl
@@ -100,10 +101,11 @@ def stage(path: Path, state_directory: Path, speed: float | None, *, endless: bo
     clock = SimClock(NIGHTFALL, speed)
     world = open_world(scene, clock)
     reader = None if config.chip.kind == "none" else lambda: world.chip_reader
+    flap = bolt_flap(world.flaps, config.lock, clock)
     script = SimControl(scene, clock)
     devices = Devices(
         open_camera=world.camera,
-        flap=world.flap,
+        flap=flap,
         sensors=world.sensors,
         lamp=world.lamp,
         indicator=world.indicator,

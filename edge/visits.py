@@ -78,6 +78,10 @@ class OpenVisit:
             if picture is not None:
                 self._pictures[why] = KeyFrame(why, observation.seq, picture)
 
+    def keep_picture(self, picture: KeyFrame) -> None:
+        """Keep a picture of something that happened at the door; the first of each name."""
+        self._pictures.setdefault(picture.why, picture)
+
     def close(self, now_ns: int, provenance: Provenance) -> Visit:
         """End the visit and return its whole record."""
         return Visit(

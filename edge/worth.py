@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from edge.messages import Label, VerdictKind
+from edge.messages import ALARMS, Label, VerdictKind
 
 if TYPE_CHECKING:
     from edge.messages import Visit
@@ -39,6 +39,7 @@ _AGREES: dict[Label, tuple[VerdictKind, ...]] = {
 class Rule(StrEnum):
     """Why a visit is kept, most useful first."""
 
+    ALARM = "alarm"  # a picture of forced entry, of tailgating, of a bolt that failed
     DISAGREEMENT = "disagreement"  # the evidence says one thing, the chip or the owner another
     RARE_CLASS = "rare_class"  # prey, another animal or a person decided it
     NEAR_THRESHOLD = "near_threshold"  # it nearly came out otherwise
@@ -74,6 +75,7 @@ def worth(visit: Visit, thresholds: Thresholds, random_share: float, draw: float
     """
     blind = visit.verdict.kind is VerdictKind.BLIND
     strengths = {
+        Rule.ALARM: _alarm(visit),
         Rule.DISAGREEMENT: _disagreement(visit),
         Rule.RARE_CLASS: _rare_class(visit),
         Rule.NEAR_THRESHOLD: _near_threshold(visit, thresholds),
@@ -112,6 +114,11 @@ def _confidence(visit: Visit) -> float:
     """Return the mean over the frames of evidence of each frame's highest probability; 0 without evidence."""
     best = [max(entry.scores.probabilities) for entry in visit.observations if entry.scores is not None]
     return sum(best) / len(best) if best else 0.0
+
+
+def _alarm(visit: Visit) -> float | None:
+    """Return whether something happened at the door; all of it is as urgent."""
+    return 1.0 if any(picture.why in ALARMS for picture in visit.key_frames) else None
 
 
 def _disagreement(visit: Visit) -> float | None:

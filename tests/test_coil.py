@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from edge.coil import NS, RESUME_SHARE, CoilGuard, CoilRefusal, heat_after
+from edge.coil import NS, RESUME_SHARE, CoilGuard, CoilRefusal, Interlock, PowerBudget, heat_after
 from edge.config import LockConfig
 from edge.messages import REST, BoltAction, FlapCommand
 
@@ -214,3 +215,48 @@ class Coil(RuleBasedStateMachine):
 
 Coil.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestCoil = Coil.TestCase
+
+
+# --- several coils ---------------------------------------------------------------------------------------------------
+
+
+def test_a_supply_for_one_lets_one_have_power_at_a_time() -> None:
+    """The second coil waits for the first to rest, however long it asks."""
+    interlock = Interlock(PowerBudget(15.0, (12.0, 12.0)), 0.2)
+    both = [interlock.grant((energise(), energise()), second * NS) for second in range(5)]
+    after = interlock.grant((REST, energise()), 5 * NS)
+    assert ([(energise(), REST)] * 5, (REST, energise())) == (both, after)
+
+
+def test_a_coil_that_has_power_keeps_it_before_another_gets_any() -> None:
+    """The first in order does not push out the one that is open already."""
+    interlock = Interlock(PowerBudget(15.0, (12.0, 12.0)), 0.0)
+    interlock.grant((REST, energise()), 0)
+    assert (REST, energise()) == interlock.grant((energise(), energise()), NS)
+
+
+def test_a_coil_that_is_too_much_for_the_supply_gets_nothing() -> None:
+    """The budget holds for one coil as for several."""
+    assert (REST,) == Interlock(PowerBudget(10.0, (12.0,)), 0.0).grant((energise(),), 0)
+
+
+WATTS = st.lists(st.floats(1.0, 30.0), min_size=1, max_size=4)
+ASKED = st.lists(st.tuples(st.integers(0, NS), st.lists(st.booleans(), min_size=4, max_size=4)), max_size=40)
+
+
+@given(watts=WATTS, supply_w=st.floats(0.0, 80.0), stagger_s=st.floats(0.0, 1.0), asked=ASKED)
+def test_no_supply_is_overdrawn_and_no_two_coils_switch_on_together(
+    watts: list[float], supply_w: float, stagger_s: float, asked: list[tuple[int, list[bool]]]
+) -> None:
+    """Whatever is asked of however many coils: the sum stays within the supply, and switching is staggered."""
+    interlock, now_ns = Interlock(PowerBudget(supply_w, tuple(watts)), stagger_s), 0
+    on: set[int] = set()
+    switched: list[int] = []
+    for step_ns, wishes in asked:
+        now_ns += step_ns
+        granted = interlock.grant(tuple(energise() if wish else REST for wish in wishes[: len(watts)]), now_ns)
+        before, on = on, {place for place, command in enumerate(granted) if command != REST}
+        switched += [now_ns] * len(on - before)
+        assert all(wishes[place] for place in on)
+        assert sum(watts[place] for place in on) <= supply_w
+    assert all(later - sooner >= round(stagger_s * NS) for sooner, later in pairwise(switched))

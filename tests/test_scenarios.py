@@ -15,6 +15,7 @@ from edge.adapters.sim import shipped_scene
 from edge.assembly import Host
 from edge.canonical import summary
 from edge.daemon import Daemon, StopFlag, Stores
+from edge.journal import Journal
 
 if TYPE_CHECKING:
     from edge.adapters.sim import ExpectedVisit
@@ -37,13 +38,16 @@ class Heard:
         self.lines.append(line)
 
 
-def play(scene: Path, state: Path) -> tuple[simulation.Stage, list[VisitSummary]]:
-    """Run a scene to its end and return it with the visits the flap made of it."""
+def play(scene: Path, state: Path) -> tuple[simulation.Stage, list[VisitSummary], list[str]]:
+    """Run a scene to its end and return it with the visits the flap made of it and the journal's events."""
     stage = simulation.stage(scene, state, None)
     heard = Heard()
     stores = Stores(files=stage.files, listener=heard)
     Daemon(stage.config, stage.devices, Host(stage.clock, AbsentHeartbeat()), stores).run(StopFlag())
-    return stage, heard.lines
+    journal = Journal.open(state / "journal.sqlite")
+    events = [row.kind for row in journal.events(1000)]
+    journal.close()
+    return stage, heard.lines, events
 
 
 def fits(line: VisitSummary, expected: ExpectedVisit) -> bool:
@@ -66,7 +70,22 @@ def unmatched(lines: list[VisitSummary], expected: tuple[ExpectedVisit, ...]) ->
     return [", ".join(visit.verdicts) for visit in waiting], opened
 
 
-def check(stage: simulation.Stage, lines: list[VisitSummary]) -> None:
+def check_bolt(stage: simulation.Stage, events: list[str]) -> None:
+    """Hold what bolt and coil did, and what was told of them, against what the scene's file says."""
+    expect, world = stage.scene.expect, stage.world
+    told = {*events, *(entry.what for entry in world.log)}
+    assert (set(), set()) == (expect.told - told, expect.never & told)
+    if expect.bolt_openings is not None:
+        low, high = expect.bolt_openings
+        assert low <= world.bolt_openings <= high
+    for most, coils in (
+        (expect.coil_total_s, [bolt.total_s for bolt in world.bolts]),
+        (expect.coil_longest_s, [bolt.longest_s for bolt in world.bolts]),
+    ):
+        assert most is None or max(coils) <= most
+
+
+def check(stage: simulation.Stage, lines: list[VisitSummary], events: list[str]) -> None:
     """Hold what happened against what the scene's file says."""
     expect, world = stage.scene.expect, stage.world
     told = [f"{line.verdict} ({line.because}, {line.frames} frames)" for line in lines]
@@ -74,16 +93,14 @@ def check(stage: simulation.Stage, lines: list[VisitSummary]) -> None:
         assert ([], []) == unmatched(lines, expect.visits), told
     if expect.inside is not None:
         assert expect.inside == frozenset(world.inside), told
-    if expect.bolt_openings is not None:
-        low, high = expect.bolt_openings
-        assert low <= world.bolt_openings <= high, told
+    check_bolt(stage, events)
 
 
 @pytest.mark.parametrize("scene", [*SCENES, NIGHT], ids=lambda path: path.stem)
 def test_the_flap_does_right_where_the_model_does(scene: Path, tmp_path: Path) -> None:
     """With a model that is never wrong, every scene ends as its file says: all but the model is right."""
     played = playing.play(scene, tmp_path)
-    check(played.stage, [summary(visit, None, "") for visit in played.memo.visits])
+    check(played.stage, [summary(visit, None, "") for visit in played.memo.visits], played.memo.events)
 
 
 @pytest.mark.parametrize("scene", SCENES, ids=lambda path: path.stem)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from visits_made import observation, scores, visit_of, visits
 
 from edge.canonical import summary
-from edge.messages import ChipRead, Label, Quality, QualityWhy, VerdictKind, Visit
+from edge.messages import ChipRead, KeyFrame, Label, Quality, QualityWhy, VerdictKind, Visit
 from edge.worth import Rule, Thresholds, Worth, draw_of, worth
 
 BOUNDS = Thresholds(admit_llr=4.0, prey_llr=3.0)
@@ -46,6 +47,7 @@ CHOICES: dict[str, tuple[Visit, Rule | None]] = {
     "nearly admitted": (llrs(visit_of(CLEAR, kind=VerdictKind.REFUSE_STRANGER), 3.9, 0.0), Rule.NEAR_THRESHOLD),
     "just past the bound": (llrs(SURE, 4.01, 0.0), None),
     "far from both": (llrs(SURE, 2.9, 2.2), None),
+    "tailgated": (replace(SURE, key_frames=(KeyFrame("tailgating", 3, np.zeros((2, 2), np.uint8)),)), Rule.ALARM),
     "nothing seen": (visit_of(None, None, kind=VerdictKind.BLIND), Rule.BLIND),
 }
 

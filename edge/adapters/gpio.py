@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edge.adapters.absent import AbsentIndicator, AbsentLamp
+from edge.adapters.bolts import bolt_flap
 from edge.errors import HardwareError
 from edge.messages import BoltAction, SensorReading
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from edge.config import LockConfig, PinsConfig
     from edge.messages import FlapCommand
-    from edge.ports import Clock, Indicator, Lamp
+    from edge.ports import Clock, Flap, Indicator, Lamp
 
 NS = 1_000_000_000
 
@@ -70,12 +71,13 @@ class GpioFlap:
     there is one, cuts the coil by itself.
     """
 
-    def __init__(self, pin: int, longest_lease_s: float, clock: Clock, board: Board) -> None:
-        """Claim the pin and drive it low; no lease holds longer than ``longest_lease_s``."""
+    def __init__(self, name: str, pin: int, longest_lease_s: float, host: tuple[Clock, Board]) -> None:
+        """Claim the pin of that name and drive it low; no lease holds longer than ``longest_lease_s``."""
         from gpiozero import OutputDevice  # noqa: PLC0415 - hardware libraries load in constructors only
 
-        self._name, self._failures = f"pins.bolt (GPIO {pin})", board.failures
-        self._clock, self._longest_lease_s = clock, longest_lease_s
+        self._clock, board = host
+        self._name, self._failures = f"pins.{name} (GPIO {pin})", board.failures
+        self._longest_lease_s = longest_lease_s
         self._ends_ns = 0
         with _named(self._name, board.failures):
             self._device: Any = OutputDevice(pin, initial_value=False, pin_factory=board.factory)
@@ -161,11 +163,12 @@ class GpioIndicator:
 
 
 class GpioSensors:
-    """PIR, reed switch and button; implements ``ports.Sensors``. A pin of -1 reads as None.
+    """PIR, reed switch, button and bolt sensor; implements ``ports.Sensors``. A pin of -1 reads as None.
 
-    The PIR drives its pin high when it sees warmth move; reed and button connect theirs to ground, against the Pi's
-    own pull-up. The reed is closed while the flap hangs straight, so a cut wire reads as an open flap: the state in
-    which the bolt is left alone.
+    The PIR drives its pin high when it sees warmth move; the others connect theirs to ground, against the Pi's own
+    pull-up. The reed is closed while the flap hangs straight, so a cut wire reads as an open flap: the state in which
+    the bolt is left alone. The bolt's contact closes when it has drawn back, so a cut wire reads as a bolt that does
+    not open: a fault, and nobody gets in.
     """
 
     def __init__(self, config: PinsConfig, board: Board) -> None:
@@ -176,6 +179,7 @@ class GpioSensors:
             ("pir", config.pir, False),
             ("reed", config.reed, True),
             ("button", config.button, True),
+            ("bolt_sensor", config.bolt_sensor, True),
         ):
             if number >= 0:
                 self._open(name, number, pull_up=pull_up)
@@ -193,7 +197,12 @@ class GpioSensors:
     def read(self) -> SensorReading:
         """Return the pins as they are now, without debouncing."""
         closed = self._active("reed")
-        return SensorReading(self._active("pir"), None if closed is None else not closed, self._active("button"))
+        return SensorReading(
+            pir=self._active("pir"),
+            flap_open=None if closed is None else not closed,
+            button=self._active("button"),
+            bolt_drawn=self._active("bolt_sensor"),
+        )
 
     def close(self) -> None:
         """Release the pins."""
@@ -213,7 +222,7 @@ class GpioSensors:
 class Pins:
     """Every pin of the flap; a lamp or a light that is not wired (-1) is the absent one."""
 
-    flap: GpioFlap
+    flap: Flap
     lamp: Lamp
     sensors: GpioSensors
     indicator: Indicator
@@ -235,7 +244,9 @@ def open_pins(config: PinsConfig, lock: LockConfig, clock: Clock) -> Pins:
     """
     board = _open_board(config.factory)
     try:
-        flap = GpioFlap(config.bolt, lock.lease_s, clock, board)
+        numbers = {"bolt": config.bolt, "bolt2": config.bolt2}
+        coils = [GpioFlap(name, pin, lock.lease_s, (clock, board)) for name, pin in numbers.items() if pin >= 0]
+        flap = bolt_flap(tuple(coils), lock, clock)
         sensors = GpioSensors(config, board)
         lamp = GpioLamp(config.lamp, board) if config.lamp >= 0 else AbsentLamp()
         indicator = GpioIndicator(config.led, board) if config.led >= 0 else AbsentIndicator()

@@ -55,6 +55,9 @@ class Site(Protocol):
     def may_pass(self, who: str) -> bool:
         """Return whether the flap gives way to a push from outside."""
 
+    def may_leave(self) -> bool:
+        """Return whether the flap gives way to a push from inside."""
+
     def push_flap(self, *, inwards: bool) -> None:
         """Hold the flap open for this step."""
 
@@ -307,8 +310,10 @@ class Agent:
         self._site.change_house(self.plan.name, inside=True)
 
     def _come_out(self) -> Iterator[bool]:
-        """Exit is free: the flap gives way outwards whatever the bolt does."""
+        """Go out as soon as the flap gives way; exit is free, so that ought to be at once."""
         self.x_px = self._site.backdrop.wall_px + self._reach_px
+        while not self._site.may_leave():
+            yield True
         while self.x_px > self._site.backdrop.wall_px - 0.9 * self.unit_px:
             self._site.push_flap(inwards=False)
             self._walk(-1)

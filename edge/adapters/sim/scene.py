@@ -68,6 +68,10 @@ class What(StrEnum):
     INSECTS = "insects"
     PIR_FALSE = "pir_false"
     BUTTON = "button"
+    KEY = "key"  # somebody draws the bolt back by hand
+    REED_CUT = "reed_cut"  # the wire of the reed switch: reads as an open flap
+    BOLT_STICKS = "bolt_sticks"  # stays where it is whatever the coil does
+    LOOP_HANGS = "loop_hangs"  # the daemon stands still, or is dead
     CHIP_READER_FAILS = "chip_reader_fails"
     BOLT_FAILS = "bolt_fails"
     CLOCK_STEP = "clock_step"  # ``seconds``: the wall time jumps
@@ -136,12 +140,18 @@ class ExpectedVisit:
 class Expectation:
     """What a good flap makes of a scene. None: nothing is expected of it.
 
-    ``visits`` in order; ``inside`` who is in the house at the end; ``bolt_openings`` least and most.
+    ``visits`` in order; ``inside`` who is in the house at the end; ``bolt_openings`` least and most. ``told`` and
+    ``never`` are kinds of events, of the journal or the world, that must be there or must not be; ``coil_total_s`` and
+    ``coil_longest_s`` bound how long current may flow through the coil.
     """
 
     visits: tuple[ExpectedVisit, ...] | None = None
     inside: frozenset[str] | None = None
     bolt_openings: tuple[int, int] | None = None
+    told: frozenset[str] = frozenset()
+    never: frozenset[str] = frozenset()
+    coil_total_s: float | None = None
+    coil_longest_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,9 +287,17 @@ def _expectation(reader: _Table) -> Expectation:
         reader.whole("visits", 0, 0, 0)
         visits = ()
     inside = frozenset(reader.texts("inside", ())) if reader.has("inside") else None
-    openings = _openings(reader) if reader.has("bolt_openings") else None
+    expectation = Expectation(
+        visits,
+        inside,
+        bolt_openings=_openings(reader) if reader.has("bolt_openings") else None,
+        told=frozenset(reader.texts("told", ())),
+        never=frozenset(reader.texts("never", ())),
+        coil_total_s=reader.number("coil_total_s", 0.0, 0.0, 86400.0) if reader.has("coil_total_s") else None,
+        coil_longest_s=reader.number("coil_longest_s", 0.0, 0.0, 86400.0) if reader.has("coil_longest_s") else None,
+    )
     reader.finish()
-    return Expectation(visits, inside, openings)
+    return expectation
 
 
 def _expected_visit(reader: _Table) -> ExpectedVisit:

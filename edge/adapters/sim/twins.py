@@ -8,9 +8,10 @@ import cv2
 
 from edge.adapters.sim.scene import What
 from edge.errors import HardwareError
-from edge.messages import Frame, Image, SensorReading
+from edge.messages import REST, Frame, Image, SensorReading
 
 if TYPE_CHECKING:
+    from edge.adapters.sim.mechanics import Bolt
     from edge.adapters.sim.world import World
     from edge.messages import FlapCommand, Grey
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 class SimCamera:
     """A camera in front of the world (`edge.ports.Camera`): 320x240 uint8, one frame every 1/fps s of the clock.
 
-    ``newest`` moves the clock to the next frame's instant, and the world with it.
+    ``newest`` moves the clock to the next frame's instant, and the world with it; while the loop hangs in the scene it
+    does not come back, and the world lives on.
     """
 
     def __init__(self, world: World) -> None:
@@ -42,6 +44,9 @@ class SimCamera:
         """
         world = self._world
         self._check()
+        while world.happens(What.LOOP_HANGS) and not world.over:
+            world.clock.advance(world.until_next_frame_s())
+            world.catch_up()
         if world.over:
             raise EOFError("the scene is over")
         wait_s = world.until_next_frame_s()
@@ -83,11 +88,12 @@ class SimCamera:
 
 
 class SimFlap:
-    """The coil (`edge.ports.Flap`)."""
+    """The coil of one bolt (`edge.ports.Flap`)."""
 
-    def __init__(self, world: World) -> None:
-        """Take hold of the world's bolt."""
+    def __init__(self, world: World, bolt: Bolt) -> None:
+        """Take hold of a bolt of the world's."""
         self._world = world
+        self._bolt = bolt
 
     def apply(self, command: FlapCommand) -> None:
         """Give it power, or none.
@@ -98,20 +104,20 @@ class SimFlap:
         self._world.catch_up()
         if self._world.happens(What.BOLT_FAILS):
             raise HardwareError("the simulated bolt's pin cannot be driven in this scene")
-        self._world.drive(command)
+        self._world.drive(self._bolt, command)
 
     def powered(self) -> bool:
-        """Return whether the coil has power now."""
+        """Return whether the pin gives the coil power now."""
         self._world.catch_up()
-        return self._world.powered
+        return self._bolt.powered
 
     def close(self) -> None:
         """Rest."""
-        self._world.rest()
+        self._world.drive(self._bolt, REST)
 
 
 class SimSensors:
-    """PIR, reed switch and button (`edge.ports.Sensors`)."""
+    """PIR, reed switch, button and the bolt's own contact (`edge.ports.Sensors`)."""
 
     def __init__(self, world: World) -> None:
         """Look at the world."""

@@ -10,12 +10,12 @@ import numpy as np
 
 from edge.adapters.sim.agents import Agent
 from edge.adapters.sim.backdrop import HEIGHT_PX, WIDTH_PX, Backdrop, Lighting, backdrop
-from edge.adapters.sim.mechanics import Bolt, Panel
+from edge.adapters.sim.mechanics import Bolt, Panel, gives_way
 from edge.adapters.sim.photos import Album
 from edge.adapters.sim.render import Actor, Insect, Lens, Patch, Picture, Renderer, Shot, Smear, with_noise
 from edge.adapters.sim.scene import What
 from edge.adapters.sim.twins import SimCamera, SimChipReader, SimFlap, SimIndicator, SimLamp, SimSensors
-from edge.messages import REST, Box, Label, SensorReading
+from edge.messages import Box, Label, SensorReading
 
 if TYPE_CHECKING:
     from edge.adapters.clock import SimClock
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _PIR_LAG_S = 0.3
 _PIR_HOLDS_S = 2.0
 _READER_PERIOD_S = 0.25
+_INRUSH_NS = 50_000_000  # a coil that switches on dips the supply for about this long
 _LOG_LENGTH = 2000
 _PHOTO_NOISE = 0.4  # a photograph has noise of its own; this much tells its repetitions apart
 
@@ -58,9 +59,11 @@ class World:
         """Begin the scene at the clock's present moment."""
         self.scene = scene
         self.clock = clock
-        self.bolt = Bolt(str(scene.config.get("lock", {}).get("kind", "power_to_unlock")), scene.bolt_delay_s)
+        kind = str(scene.config.get("lock", {}).get("kind", "power_to_unlock"))
+        second = int(scene.config.get("pins", {}).get("bolt2", -1)) >= 0
+        self.bolts = tuple(Bolt(kind, scene.bolt_delay_s) for _ in range(2 if second else 1))
         self.panel = Panel()
-        self.flap = SimFlap(self)
+        self.flaps = tuple(SimFlap(self, bolt) for bolt in self.bolts)
         self.sensors = SimSensors(self)
         self.lamp = SimLamp()
         self.indicator = SimIndicator()
@@ -71,6 +74,8 @@ class World:
         self._start_ns = clock.monotonic_ns()
         self._steps = 0
         self._cycle_s = 0.0
+        self._bolt_was = [(bolt.open, bolt.current) for bolt in self.bolts]
+        self._switched_ns: int | None = None
         self._log: deque[Happening] = deque(maxlen=_LOG_LENGTH)
         self._rng = np.random.default_rng((scene.seed, 3))
         self._renderer = Renderer(backdrop(scene.seed, scene.light))
@@ -92,6 +97,16 @@ class World:
     # --- what a test or a person may ask -----------------------------------------------------------------------
 
     @property
+    def bolt(self) -> Bolt:
+        """The first bolt; most flaps have no other."""
+        return self.bolts[0]
+
+    @property
+    def flap(self) -> SimFlap:
+        """The first bolt's coil."""
+        return self.flaps[0]
+
+    @property
     def backdrop(self) -> Backdrop:
         """The place."""
         return self._renderer.backdrop
@@ -110,11 +125,6 @@ class World:
     def over(self) -> bool:
         """Whether the scene has ended."""
         return not self.scene.endless and self._now_s() >= self.scene.duration_s
-
-    @property
-    def powered(self) -> bool:
-        """Whether the coil has power."""
-        return self.bolt.powered
 
     @property
     def disk_full(self) -> bool:
@@ -142,7 +152,7 @@ class World:
         while self._start_ns + (self._steps + 1) * self._step_ns <= now_ns:
             self._steps += 1
             self._step()
-        self._settle_bolt(now_ns)
+        self._settle_bolts(now_ns)
 
     def _now_s(self) -> float:
         return (self.clock.monotonic_ns() - self._start_ns) / 1e9
@@ -169,7 +179,7 @@ class World:
                 return
             self._cycle_s += self.scene.duration_s
             self._begin()
-        self._settle_bolt(self._start_ns + self._steps * self._step_ns)
+        self._settle_bolts(self._start_ns + self._steps * self._step_ns)
         while self._waiting and self._waiting[0].arrives_s <= self._scene_s:
             self._agents.append(Agent(self._waiting.popleft(), self, self.scene.seed))
         while self._steps_due and self._steps_due[0].at_s <= self._scene_s:
@@ -180,11 +190,23 @@ class World:
         self._feel_warmth()
         self.panel.swing(self.step_s)
 
-    def _settle_bolt(self, now_ns: int) -> None:
-        was_open = self.bolt.open
-        self.bolt.settle(now_ns)
-        if self.bolt.open != was_open:
-            self.note("bolt_opens" if self.bolt.open else "bolt_shuts", "")
+    def _settle_bolts(self, now_ns: int) -> None:
+        pressed, keyed = self.happens(What.BUTTON), self.happens(What.KEY)
+        stuck = self.happens(What.BOLT_STICKS)
+        for place, bolt in enumerate(self.bolts):
+            was_open, had_current = self._bolt_was[place]
+            bolt.handle(pressed=pressed, keyed=keyed, stuck=stuck, now_ns=now_ns)
+            if bolt.open != was_open:
+                self.note("bolt_opens" if bolt.open else "bolt_shuts", str(place + 1))
+            if bolt.current and not had_current:
+                self._draw_current(place, now_ns)
+            self._bolt_was[place] = (bolt.open, bolt.current)
+
+    def _draw_current(self, place: int, now_ns: int) -> None:
+        """Note that the supply dips too far: two coils were switched on at once."""
+        if self._switched_ns is not None and now_ns - self._switched_ns < _INRUSH_NS:
+            self.note("brown_out", str(place + 1))
+        self._switched_ns = now_ns
 
     # --- what agents do (edge.adapters.sim.agents.Site) ---------------------------------------------------------
 
@@ -198,7 +220,11 @@ class World:
             agent.present and agent.plan.name != who and agent.nose_px > self.backdrop.wall_px + 2
             for agent in self._agents
         )
-        return not crowded and (self.bolt.open or self.panel.ajar)
+        return not crowded and gives_way(self.bolts, self.panel, inwards=True)
+
+    def may_leave(self) -> bool:
+        """Return whether the flap gives way to a push from inside."""
+        return gives_way(self.bolts, self.panel, inwards=False)
 
     def push_flap(self, *, inwards: bool) -> None:
         """Hold the flap open for this step."""
@@ -222,18 +248,20 @@ class World:
 
     # --- what the twins ask ----------------------------------------------------------------------------------------
 
-    def drive(self, command: FlapCommand) -> None:
-        """Give the coil a command."""
-        self.bolt.apply(command, self.clock.monotonic_ns())
-
-    def rest(self) -> None:
-        """Take the coil's power away."""
-        self.drive(REST)
+    def drive(self, bolt: Bolt, command: FlapCommand) -> None:
+        """Give a coil a command."""
+        bolt.apply(command, self.clock.monotonic_ns())
+        self._settle_bolts(self.clock.monotonic_ns())
 
     def reading(self) -> SensorReading:
         """Return the pins as they are now."""
         warm = self._scene_s <= self._pir_until_s or self.happens(What.PIR_FALSE) or self.happens(What.SUN)
-        return SensorReading(pir=warm, flap_open=self.panel.reed_open, button=self.happens(What.BUTTON))
+        return SensorReading(
+            pir=warm,
+            flap_open=self.panel.reed_open or self.happens(What.REED_CUT),
+            button=self.happens(What.BUTTON),
+            bolt_drawn=all(bolt.open for bolt in self.bolts),
+        )
 
     def take_chips(self) -> tuple[str, ...]:
         """Return the chips heard since the last call."""
