@@ -5,7 +5,8 @@ An adapter that the configuration names and this machine lacks is an error in on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import cv2
 
 from edge import bundle as bundles
 from edge.adapters.absent import AbsentControl
+from edge.adapters.clock import zone_of
 from edge.adapters.control import SocketControl
 from edge.adapters.gpio import open_pins
 from edge.adapters.picamera import PicameraCamera
@@ -22,12 +24,15 @@ from edge.adapters.video import open_video
 from edge.coil import CoilGuard
 from edge.door import Door, DoorTimes
 from edge.gate import Gate, GateSettings
+from edge.house import HouseState, house_rules
+from edge.housekeeper import HouseKeeper
 from edge.keeper import CameraKeeper, ReaderKeeper
 from edge.messages import EvidenceSettings, Residents, Rules
 from edge.pipeline import Model, Parts, Pipeline, Wishes
 from edge.policy import Budgets, wald_bounds
 from edge.quality import QualityJudge, QualitySettings
 from edge.visits import Provenance
+from edge.walltime import WallWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,6 +88,7 @@ class Memory:
 
     record: Record
     heat_s: float
+    house: HouseState = field(default_factory=HouseState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,17 +206,27 @@ def pipeline(
 
     Raises:
         HardwareError: the camera cannot be opened.
+        ConfigError: nobody can be heard at ``control.path``, or the machine's time zone cannot be read.
     """
     cv2.setNumThreads(1)  # the loop has no threads but the camera's own; on pictures this small more cost time
     devices.lamp.set(config.pins.lamp_level)
+    with ExitStack() as undo:  # where the next cannot be opened, the last is closed again
+        camera = CameraKeeper(devices.open_camera, host.clock, config.camera.hang_s)
+        undo.callback(camera.close)
+        reader = ReaderKeeper(devices.open_chip_reader, host.clock) if devices.open_chip_reader else None
+        if reader is not None:
+            undo.callback(reader.close)
+        control = devices.open_control()
+        undo.pop_all()
+    watch = WallWatch(zone_of(config.house.timezone))
     parts = Parts(
         clock=host.clock,
-        camera=CameraKeeper(devices.open_camera, host.clock, config.camera.hang_s),
+        camera=camera,
         flap=devices.flap,
         sensors=devices.sensors,
         lamp=devices.lamp,
         indicator=devices.indicator,
-        chip_reader=ReaderKeeper(devices.open_chip_reader, host.clock) if devices.open_chip_reader else None,
+        chip_reader=reader,
         heartbeat=host.heartbeat,
         record=memory.record,
         gate=Gate(gate_settings(config)),
@@ -218,6 +234,8 @@ def pipeline(
         model=loaded.model,
         door=Door(DoorTimes(config.door.open_s, config.door.hold_off_s)),
         coil=CoilGuard(config.lock, memory.heat_s, host.clock.monotonic_ns()),
+        house=HouseKeeper(house_rules(config), watch, host.clock, memory.record, memory.house),
+        control=control,
     )
     judged_by = rules(config, loaded.evidence)
     provenance = Provenance(loaded.model_id, loaded.runtime, config.digest(), judged_by)

@@ -106,6 +106,10 @@ class CoilGuard:
         """Return the heat the coil holds at ``now_ns``, in seconds with power; never negative."""
         return self._advanced(now_ns).heat_s
 
+    def heat_share(self, now_ns: int) -> float:
+        """Return the heat the coil holds as a share of its budget, 0..1."""
+        return min(1.0, self.heat_s(now_ns) / self._settings.heat_budget_s)
+
     def _advanced(self, now_ns: int) -> CoilState:
         state = self._state
         now_ns = max(now_ns, state.at_ns)

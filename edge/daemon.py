@@ -16,7 +16,8 @@ from edge import assembly
 from edge.adapters.logs import set_up
 from edge.assembly import Memory
 from edge.files import DiskFiles, Files
-from edge.journal import Journal
+from edge.house import HouseState
+from edge.journal import HouseFound, Journal
 from edge.recorder import Keeping, Listener, Recorder, no_listener
 from edge.spool import Spool
 from edge.worth import Thresholds
@@ -105,7 +106,18 @@ def _memory(config: Config, loaded: LoadedModel, journal: Journal, host: Host, s
     bounds = assembly.rules(config, loaded.evidence).bounds
     keeping = Keeping(Thresholds(bounds.admit, bounds.prey), config.spool.random_share)
     spool = Spool(Path(config.state.directory) / "spool", config.spool, stores.files)
-    return Memory(Recorder(journal, spool, host.clock, keeping, stores.listener), journal.load_heat(now, config.lock))
+    record = Recorder(journal, spool, host.clock, keeping, stores.listener)
+    return Memory(record, journal.load_heat(now, config.lock), _house(journal, record))
+
+
+def _house(journal: Journal, record: Recorder) -> HouseState:
+    """Return what the owner said last; what of it was lost is told, and what is left is written again."""
+    kept = journal.load_house()
+    if kept.found in (HouseFound.DAMAGED, HouseFound.LOST):
+        held = "the panic lock is still on" if kept.lasting.panic else "the configuration's own mode holds"
+        record.event("house_state_lost", f"what was kept of mode and panic lock is {kept.found}; {held}")
+        record.house(kept.lasting.mode, panic=kept.lasting.panic)
+    return HouseState(kept.lasting)
 
 
 def prepare_logs(config: Config) -> None:

@@ -7,7 +7,6 @@ meet, and where a bolt or a flap that does something else is noticed. Nothing he
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from edge.coil import CoilRefusal
@@ -21,15 +20,6 @@ if TYPE_CHECKING:
     from edge.door import Closure, Door
     from edge.messages import SensorReading
     from edge.ports import Flap, Indicator, Record
-
-
-class Word(StrEnum):
-    """What a person may say to the door."""
-
-    OVERRIDE = "override"  # open now, for one
-    CLEAR = "clear"  # the bolt is mended: end the fault
-    LOCK = "lock"  # nobody comes in until UNLOCK
-    UNLOCK = "unlock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +58,7 @@ class Entry:
         self._held = False
         self._refusal: CoilRefusal | None = None
         self._alarms: list[str] = []
+        self._why_fault = ""
 
     @property
     def state(self) -> DoorState:
@@ -78,6 +69,11 @@ class Entry:
     def bolt(self) -> Bolt:
         """Where the last command to the coil puts the bolt."""
         return bolt_of(powered=self._powered, lock_kind=self._settings.lock_kind)
+
+    @property
+    def fault(self) -> str | None:
+        """Why the bolt is at fault, or None where it is not."""
+        return self._why_fault if self.state is DoorState.FAULT else None
 
     @property
     def held(self) -> bool:
@@ -112,7 +108,7 @@ class Entry:
         if reading.flap_open is not None:
             self._flap_open = reading.flap_open
         if reading.button and not self._button:
-            self._override("the button was pressed", now_ns)
+            self.override("the button was pressed", now_ns)
         if reading.button is not None:
             self._button = reading.button
         self._drawn = reading.bolt_drawn
@@ -151,21 +147,23 @@ class Entry:
         """Hold off."""
         self._happen(DoorEvent.PREY, now_ns)
 
-    def obey(self, word: Word, now_ns: int) -> None:
-        """Take a person's word; LOCK and UNLOCK are the house's, which ``heed`` follows."""
-        if word is Word.OVERRIDE:
-            self._override("by the owner's word", now_ns)
-        elif word is Word.CLEAR and self.state is DoorState.FAULT:
-            self._happen(DoorEvent.CLEAR, now_ns)
-            self._parts.record.event("fault_cleared", "by the owner's word")
+    def override(self, why: str, now_ns: int) -> None:
+        """Open for one, because a person says so."""
+        self._happen(DoorEvent.OVERRIDE, now_ns)
+        self._parts.record.event("override", why)
+
+    def clear(self, now_ns: int) -> None:
+        """End the fault, because a person says that the bolt is mended.
+
+        Raises:
+            IllegalEventError: there is none.
+        """
+        self._happen(DoorEvent.CLEAR, now_ns)
+        self._parts.record.event("fault_cleared", "by the owner's word")
 
     def pass_time(self, now_ns: int) -> None:
         """Let what ends by itself end."""
         self._parts.door.pass_time(now_ns)
-
-    def _override(self, why: str, now_ns: int) -> None:
-        self._happen(DoorEvent.OVERRIDE, now_ns)
-        self._parts.record.event("override", why)
 
     def _happen(self, event: DoorEvent, now_ns: int) -> None:
         self._parts.door.happen(event, now_ns)
@@ -220,6 +218,7 @@ class Entry:
     def _fault(self, why: str, now_ns: int) -> None:
         if self.state is not DoorState.FAULT:
             self._happen(DoorEvent.FAULT, now_ns)
+            self._why_fault = why
             self._tell("bolt_fault", why)
 
     def _tell(self, kind: str, detail: str) -> None:

@@ -154,7 +154,12 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path) -> Journal:
-        """Open or begin the journal at ``path``."""
+        """Open or begin the journal at ``path``; its directory is made where it is missing.
+
+        Without one nothing could be read, a fresh start would look like a journal that was lost, and the coil hot.
+        """
+        with suppress(OSError):  # then it is a disk that fails, and rows wait
+            path.parent.mkdir(parents=True, exist_ok=True)
         return cls(path)
 
     @property

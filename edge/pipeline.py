@@ -7,12 +7,12 @@ each decided on a lower floor. One tick does not wait for anything but the next 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from edge import features, scoring
-from edge.door import Bolt, Closure, DoorState
-from edge.entry import Entry, EntryParts, EntrySettings, Word
+from edge.door import Bolt, DoorState
+from edge.entry import Entry, EntryParts, EntrySettings
 from edge.errors import HardwareError
 from edge.messages import (
     KeyFrame,
@@ -22,17 +22,20 @@ from edge.messages import (
     Quality,
     QualityWhy,
     SensorReading,
+    Status,
     VerdictKind,
 )
+from edge.owner import Owner
 from edge.policy import VisitJudge, blind_admits
 from edge.visits import OpenVisit
 
 if TYPE_CHECKING:
     from edge.coil import CoilGuard
     from edge.door import Door
+    from edge.housekeeper import HouseKeeper
     from edge.keeper import CameraKeeper, ReaderKeeper
     from edge.messages import Frame, Grey, Patch, Scores, Verdict
-    from edge.ports import Clock, Flap, Heartbeat, Indicator, Interpreter, Lamp, Record, Sensors
+    from edge.ports import Clock, Control, Flap, Heartbeat, Indicator, Interpreter, Lamp, Record, Sensors
     from edge.quality import QualityJudge
     from edge.visits import Provenance
 
@@ -83,40 +86,6 @@ class Gate(Protocol):
         """Drop what was learnt."""
 
 
-class House(Protocol):
-    """The house's rules, as far as the loop asks: for whom the door is closed now, and who is not let in."""
-
-    def closure(self, now_ns: int) -> Closure | None:
-        """Return whether the door is closed by the rules just now; asked once a tick."""
-
-    def refuses(self, resident: str | None, now_ns: int) -> str | None:
-        """Return in one sentence why this one is not let in now, or None where it may; None: nobody known by name.
-
-        Asked when there is evidence enough, and again at every tick while the answer is no. A grant, or a grace, that
-        lets one through a curfew is told by returning None.
-        """
-
-    def let_in(self, resident: str | None, now_ns: int) -> None:
-        """Hear that this one was admitted: a grant for one entry is used up."""
-
-
-class OpenHouse:
-    """A house without rules: never closed, refuses nobody."""
-
-    def closure(self, now_ns: int) -> Closure | None:
-        """Return None."""
-        del now_ns
-        return None
-
-    def refuses(self, resident: str | None, now_ns: int) -> str | None:
-        """Return None."""
-        del resident, now_ns
-        return None
-
-    def let_in(self, resident: str | None, now_ns: int) -> None:
-        """Forget it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What the owner wants of the loop, taken from the configuration."""
@@ -147,7 +116,8 @@ class Parts:
     model: Model
     door: Door
     coil: CoilGuard
-    house: House = field(default_factory=OpenHouse)
+    house: HouseKeeper
+    control: Control
 
 
 class Pipeline:
@@ -164,7 +134,6 @@ class Pipeline:
         self._reader_lost = False
         self._camera_lost = False
         self._pins_lost = False
-        self._locked = False
         self._frame: Frame | None = None
         self._opening: KeyFrame | None = None
         self._told_refused: OpenVisit | None = None
@@ -172,6 +141,8 @@ class Pipeline:
             EntryParts(parts.door, parts.coil, parts.flap, parts.indicator, parts.record),
             EntrySettings(wishes.lock_kind, wishes.lease_s, wishes.bolt_delay_s),
         )
+        self._owner = Owner(parts.control, self._entry, parts.house, parts.record, self._status)
+        self._last_verdict: Verdict | None = None
         self._last_ns = parts.clock.monotonic_ns()
 
     @property
@@ -189,6 +160,7 @@ class Pipeline:
         now_ns = self._parts.clock.monotonic_ns()
         self._frame = frame
         self._follow_camera()
+        self._owner.hear(now_ns)
         reading = self._read_pins()
         chips = self._poll_chips()
         motion, quality = self._look(frame)
@@ -207,7 +179,8 @@ class Pipeline:
             self._end_visit(self._visit, now_ns)
 
     def close(self) -> None:
-        """Release camera and chip reader; the pins belong to whoever opened them."""
+        """Release control, camera and chip reader; the pins belong to whoever opened them."""
+        self._parts.control.close()
         self._parts.camera.close()
         if self._parts.chip_reader is not None:
             self._parts.chip_reader.close()
@@ -335,22 +308,17 @@ class Pipeline:
 
     def _end_visit(self, visit: OpenVisit, now_ns: int) -> None:
         self._visit = None
-        self._parts.record.visit(visit.close(now_ns, self._provenance))
+        closed = visit.close(now_ns, self._provenance)
+        self._last_verdict = closed.verdict
+        self._parts.record.visit(closed)
 
     # --- the door --------------------------------------------------------------------------------------------------
-
-    def command(self, word: Word) -> None:
-        """Take a person's word; a LOCK said here lasts until UNLOCK or the daemon's end."""
-        if word in (Word.LOCK, Word.UNLOCK):
-            self._locked = word is Word.LOCK
-        else:
-            self._entry.obey(word, self._parts.clock.monotonic_ns())
 
     def _move_door(self, reading: SensorReading, sight: tuple[Motion, Quality], now_ns: int) -> None:
         entry, was_open = self._entry, self._entry.open
         self._feel(reading, sight, now_ns)
         entry.pass_time(now_ns)
-        entry.heed(Closure.LOCKED if self._locked else self._parts.house.closure(now_ns), now_ns)
+        entry.heed(self._parts.house.closure(now_ns), now_ns)
         entry.blind(blinded=self._blind, now_ns=now_ns)
         self._obey_verdict(now_ns)
         if was_open and self._visit is not None:
@@ -365,7 +333,10 @@ class Pipeline:
         """Hand the pins to the door, with what the camera, or the PIR where it sees nothing, says of the outside."""
         motion, quality = sight
         somebody = motion.present or (not quality.ok and bool(reading.pir))
-        if self._entry.feel(reading, somebody=somebody, seeing=quality.ok, now_ns=now_ns) and self._visit is not None:
+        opened = self._entry.feel(reading, somebody=somebody, seeing=quality.ok, now_ns=now_ns)
+        if opened and self._entry.bolt is Bolt.SHUT and not somebody:
+            self._parts.house.went_out()
+        if opened and self._visit is not None:
             self._visit.flap_opened = True
             self._opening = self._picture("forced_entry") if self._entry.bolt is Bolt.SHUT else None
 
@@ -414,6 +385,21 @@ class Pipeline:
     def _let_in(self, resident: str | None, now_ns: int) -> None:
         if self._entry.open:
             self._parts.house.let_in(resident, now_ns)
+
+    def _status(self, now_ns: int) -> Status:
+        """Say how the door is, to whoever asks."""
+        parts, refusal = self._parts, self._parts.coil.refusal
+        return Status(
+            door=self._entry.state,
+            mode=parts.house.mode,
+            panic=parts.house.panic,
+            fault=self._entry.fault,
+            coil_refusal=None if refusal is None else str(refusal),
+            heat_share=parts.coil.heat_share(now_ns),
+            camera_lost=parts.camera.why_lost if parts.camera.lost else None,
+            model_id=self._provenance.model_id,
+            last_verdict=self._last_verdict,
+        )
 
     def _picture_alarms(self, now_ns: int) -> None:
         """Put a picture of every alarm into the visit, and begin one where there is none."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edge.messages import FlapCommand, Frame, Image, Reply, Request, SensorReading, Visit
+    from edge.messages import FlapCommand, Frame, Image, Mode, Reply, Request, SensorReading, Visit
 
 
 class Camera(Protocol):
@@ -178,6 +178,9 @@ class Record(Protocol):
 
     def event(self, kind: str, detail: str) -> None:
         """Keep something that happened outside the course of a visit."""
+
+    def house(self, mode: Mode | None, *, panic: bool) -> None:
+        """Keep what the owner said of the house: a mode over the configuration's (None: its own), the panic lock."""
 
     def heat(self, heat_s: float) -> None:
         """Keep the coil's stored heat, in seconds with power, so that a restart does not forget it."""

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from edge.canonical import VisitSummary, summary
+from edge.house import Lasting
 from edge.worth import Thresholds, draw_of, worth
 
 if TYPE_CHECKING:
     from edge.journal import Journal
-    from edge.messages import Visit
+    from edge.messages import Mode, Visit
     from edge.ports import Clock
     from edge.spool import Spool
 
@@ -69,6 +70,10 @@ class Recorder:
         """Keep something that happened outside the course of a visit."""
         self._journal.add_event(self._clock.wall(), kind, detail)
         self._log.warning(kind, detail=detail)
+
+    def house(self, mode: Mode | None, *, panic: bool) -> None:
+        """Keep the mode and the panic lock."""
+        self._journal.save_house(self._clock.wall(), Lasting(mode, panic))
 
     def heat(self, heat_s: float) -> None:
         """Keep the coil's stored heat."""

@@ -13,7 +13,14 @@ import cv2
 import numpy as np
 
 from edge import assembly, features
-from edge.adapters.absent import AbsentFlap, AbsentHeartbeat, AbsentIndicator, AbsentLamp, AbsentSensors
+from edge.adapters.absent import (
+    AbsentControl,
+    AbsentFlap,
+    AbsentHeartbeat,
+    AbsentIndicator,
+    AbsentLamp,
+    AbsentSensors,
+)
 from edge.adapters.clock import SimClock
 from edge.adapters.images import read_image
 from edge.adapters.video import RecordedCamera, Skipped
@@ -22,6 +29,8 @@ from edge.coil import CoilGuard
 from edge.door import Door, DoorTimes
 from edge.errors import HardwareError, InputError
 from edge.gate import Gate, OpenGate
+from edge.house import HouseState, no_rules
+from edge.housekeeper import HouseKeeper
 from edge.keeper import CameraKeeper
 from edge.messages import LABELS, Frame, Grey, Image, Motion, MotionWhy, Observation
 from edge.pipeline import Parts, Pipeline
@@ -29,6 +38,7 @@ from edge.policy import VisitJudge
 from edge.quality import QualityJudge, QualitySettings, judge_light
 from edge.record import VISIT_FILE, read_record
 from edge.visits import Provenance, replayed
+from edge.walltime import WallWatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +47,7 @@ if TYPE_CHECKING:
     from edge.assembly import LoadedModel
     from edge.canonical import Value
     from edge.config import Config
-    from edge.messages import Quality, Rules, Scores, Verdict, Visit
+    from edge.messages import Mode, Quality, Rules, Scores, Verdict, Visit
     from edge.ports import Camera
 
 METADATA_FILE = "metadata.jsonl"
@@ -106,6 +116,9 @@ class _Collector:
 
     def event(self, kind: str, detail: str) -> None:
         """Forget it: a replay has no camera to lose and no bolt to fault."""
+
+    def house(self, mode: Mode | None, *, panic: bool) -> None:
+        """Forget it: nobody speaks to a replay."""
 
     def heat(self, heat_s: float) -> None:
         """Forget it: a replay has no coil."""
@@ -298,6 +311,8 @@ class Replayer:
             model=self._loaded.model,
             door=Door(DoorTimes(config.door.open_s, config.door.hold_off_s)),
             coil=CoilGuard(config.lock, 0.0, clock.monotonic_ns()),
+            house=HouseKeeper(no_rules(config), WallWatch(UTC), clock, collector, HouseState()),
+            control=AbsentControl(),
         )
         provenance = Provenance(self._loaded.model_id, self._loaded.runtime, config.digest(), self._rules)
         return Pipeline(parts, assembly.wishes(config), provenance)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge.door import DoorState
+    from edge.messages import Mode
     from edge.ports import ChipReader, Flap, Interpreter, Sensors
 
 
@@ -28,6 +29,7 @@ class Memo:
     visits: list[Visit] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     heats: list[float] = field(default_factory=list)
+    houses: list[tuple[Mode | None, bool]] = field(default_factory=list)
 
     def visit(self, visit: Visit) -> None:
         """Keep a visit."""
@@ -36,6 +38,10 @@ class Memo:
     def event(self, kind: str, detail: str) -> None:
         """Keep an event and that it has a detail."""
         self.events.append(kind if detail or kind == "camera_back" else f"{kind} without detail")
+
+    def house(self, mode: Mode | None, *, panic: bool) -> None:
+        """Keep a mode and a panic lock."""
+        self.houses.append((mode, panic))
 
     def heat(self, heat_s: float) -> None:
         """Keep a heat."""

@@ -35,6 +35,8 @@ FLOORS: dict[str, int] = {
     "house": 2,
     "walltime": 2,
     "entry": 3,
+    "housekeeper": 3,
+    "owner": 3,
     "visits": 3,
     "journal": 3,
     "spool": 3,

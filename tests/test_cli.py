@@ -271,7 +271,7 @@ def test_the_daemon_runs_over_real_files_and_gpiozeros_pins(run: Callable[..., R
     path = _config(tmp_path, WATCHING.format(folder=folder, factory="mock", state=tmp_path / "state"))
     status, _, errors = run("run", "--config", path)
     events = [json.loads(line)["event"] for line in errors]
-    assert (0, "started", "source_ended", True) == (status, events[0], events[1], "visit" in events)
+    assert (0, "started", True, True) == (status, events[0], "source_ended" in events, "visit" in events)
 
 
 def test_a_missing_adapter_is_one_sentence_at_start(run: Callable[..., Run], tmp_path: Path) -> None:

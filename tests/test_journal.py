@@ -372,3 +372,9 @@ def test_a_journal_of_the_first_version_gets_its_house(path: Path) -> None:
     with closing(Journal.open(path)) as journal:
         journal.save_house(NOW, LOCKED)
         assert (["started"], LOCKED) == (kinds(journal), journal.load_house().lasting)
+
+
+def test_a_missing_directory_is_made(tmp_path: Path) -> None:
+    """A first start on an empty machine finds a new house and a cold coil, not ones that were lost."""
+    with closing(Journal.open(tmp_path / "state" / "deeper" / "journal.sqlite")) as journal:
+        assert (HouseFound.NEW, 0.0) == (journal.load_house().found, journal.load_heat(NOW, LOCK))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,11 +130,12 @@ def test_one_beat_a_finished_tick_and_none_for_one_that_fails(tmp_path: Path) ->
     loaded = assembly.load_model(stage.config.model.bundle, stage.config.model.runtime, 1)
     counted = CountedBeats()
     loop = assembly.pipeline(stage.config, loaded, stage.devices, Host(stage.clock, counted), Memory(Memo(), 0.0))
-    for _ in range(50):
-        loop.tick()
-    stage.clock.advance(stage.scene.duration_s)
-    with pytest.raises(EOFError):
-        loop.tick()
+    with closing(loop):
+        for _ in range(50):
+            loop.tick()
+        stage.clock.advance(stage.scene.duration_s)
+        with pytest.raises(EOFError):
+            loop.tick()
     assert 50 == counted.beats
 
 

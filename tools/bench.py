@@ -36,7 +36,7 @@ from edge.adapters.sim import load_scene
 from edge.assembly import Devices, Host, Memory
 from edge.daemon import Daemon, StopFlag, Stores
 from edge.gate import Gate, GateSettings
-from edge.messages import Frame, Image, Motion, Observation, Patch, Quality, Scores, VerdictKind, Visit
+from edge.messages import Frame, Image, Mode, Motion, Observation, Patch, Quality, Scores, VerdictKind, Visit
 from edge.policy import VisitJudge
 from edge.quality import QualityJudge, QualitySettings
 from edge.visits import OpenVisit
@@ -72,6 +72,9 @@ class NoRecord:
         """Forget it."""
 
     def event(self, kind: str, detail: str) -> None:
+        """Forget it."""
+
+    def house(self, mode: Mode | None, *, panic: bool) -> None:
         """Forget it."""
 
     def heat(self, heat_s: float) -> None:

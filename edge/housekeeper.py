@@ -1,0 +1,122 @@
+"""The house's rules over time: the clock watched, the owner's word kept, every change told. Floor 3.
+
+``house`` says what the rules are worth at one moment; this is where the moments, the grants and the panic lock live.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge import house
+from edge.door import Closure
+from edge.house import Grant, HouseState, Why
+from edge.walltime import Trust
+
+if TYPE_CHECKING:
+    from edge.hours import Moment
+    from edge.house import HouseRules, Permission
+    from edge.messages import Mode
+    from edge.ports import Clock, Record
+    from edge.walltime import WallWatch
+
+_SAYS = {
+    Why.PANIC: "the panic lock is on",
+    Why.MODE: "the door's mode lets nobody in",
+    Why.CURFEW: "it is curfew",
+    Why.OUT_OF_HOURS: "it is outside this cat's hours",
+    Why.NOT_LISTED: "the rules know no such cat",
+}
+
+
+class HouseKeeper:
+    """What is allowed now; implements ``pipeline.House``. ``closure`` is to be asked first in every tick."""
+
+    def __init__(self, rules: HouseRules, watch: WallWatch, clock: Clock, record: Record, state: HouseState) -> None:
+        """Start with the state that was kept; a grant never is."""
+        self._rules, self._watch, self._clock, self._record = rules, watch, clock, record
+        self._state = state
+        self._trust: Trust | None = None
+        self._at = self._look(clock.monotonic_ns())
+
+    @property
+    def mode(self) -> Mode:
+        """The mode in force."""
+        return house.mode_of(self._rules, self._state)
+
+    @property
+    def panic(self) -> bool:
+        """Whether the panic lock is on."""
+        return self._state.lasting.panic
+
+    def closure(self, now_ns: int) -> Closure | None:
+        """Return whether the door is closed for everybody by the rules just now."""
+        self._at = self._look(now_ns)
+        shut = house.closed(self._rules, self._state, self._at)
+        if shut is None:
+            return None
+        return Closure.CURFEW if shut.why is Why.CURFEW else Closure.LOCKED
+
+    def refuses(self, resident: str | None, now_ns: int) -> str | None:
+        """Return in one sentence why this one is not let in now, or None where it is."""
+        permission = self._permission(resident, now_ns)
+        if permission.allowed:
+            return None
+        until = "" if permission.until is None else f" until {permission.until:%H:%M}"
+        return f"{_SAYS[permission.why]}{until}"
+
+    def let_in(self, resident: str | None, now_ns: int) -> None:
+        """Use up the grant on which this one was admitted, if there was one; tell what the clock was not asked."""
+        permission = self._permission(resident, now_ns)
+        if permission.grant is not None:
+            self._state = house.grant_used(self._state, permission.grant)
+            self._record.event("grant_used", f"for {resident or 'a cat without a name'}")
+        elif permission.why is Why.HOURS_IGNORED:
+            self._record.event("hours_ignored", f"the clock is {self._watch.trust}, and house.on_bad_clock says so")
+
+    def went_out(self) -> None:
+        """Note that somebody went out, where the owner does not wish it; nothing ever prevents it."""
+        if house.leaving_is_noted(self._rules, self._state, self._at):
+            self._record.event("out_against_rules", f"mode {self.mode}; going out is always free")
+
+    # --- the owner's word --------------------------------------------------------------------------------------------
+
+    def lock(self) -> None:
+        """Let nobody in until ``lift``, over restarts too."""
+        self._keep(house.with_panic(self._state, on=True))
+
+    def lift(self) -> None:
+        """Lift the panic lock."""
+        self._keep(house.with_panic(self._state, on=False))
+
+    def set_mode(self, mode: Mode) -> None:
+        """Put a mode over the configuration's, over restarts too."""
+        self._keep(house.with_mode(self._state, mode))
+
+    def grant(self, who: str | None, for_s: float) -> None:
+        """Let one cat in once, within ``for_s``, whatever the rules say of the hour.
+
+        Raises:
+            GrantRefusedError: one line; nothing was changed.
+        """
+        now_ns = self._clock.monotonic_ns()
+        grant = Grant(who, now_ns + round(for_s * 1e9))
+        self._state = house.with_grant(self._rules, self._state, grant, now_ns)
+
+    def _keep(self, state: HouseState) -> None:
+        self._state = state
+        self._record.house(state.lasting.mode, panic=state.lasting.panic)
+
+    # --- moments -----------------------------------------------------------------------------------------------------
+
+    def _permission(self, resident: str | None, now_ns: int) -> Permission:
+        at = self._at if self._at.now_ns == now_ns else self._look(now_ns)
+        return house.permission(self._rules, self._state, resident, at)
+
+    def _look(self, now_ns: int) -> Moment:
+        at = self._watch.look(self._clock.wall(), now_ns, synchronised=self._clock.synchronised())
+        trust = self._watch.trust
+        if trust is not self._trust and (self._trust is not None or trust is not Trust.GOOD):
+            kind = "clock_trusted" if trust is Trust.GOOD else "clock_untrusted"
+            self._record.event(kind, f"the wall clock is {trust}")
+        self._trust = trust
+        return at
