@@ -29,14 +29,14 @@ _SAYS = {
 
 
 class HouseKeeper:
-    """What is allowed now; implements ``pipeline.House``. ``closure`` is to be asked first in every tick."""
+    """What is allowed now; asked at every tick, with the tick's own time."""
 
     def __init__(self, rules: HouseRules, watch: WallWatch, clock: Clock, record: Record, state: HouseState) -> None:
         """Start with the state that was kept; a grant never is."""
         self._rules, self._watch, self._clock, self._record = rules, watch, clock, record
         self._state = state
         self._trust: Trust | None = None
-        self._at = self._look(clock.monotonic_ns())
+        self._at: Moment | None = None
 
     @property
     def mode(self) -> Mode:
@@ -50,8 +50,7 @@ class HouseKeeper:
 
     def closure(self, now_ns: int) -> Closure | None:
         """Return whether the door is closed for everybody by the rules just now."""
-        self._at = self._look(now_ns)
-        shut = house.closed(self._rules, self._state, self._at)
+        shut = house.closed(self._rules, self._state, self._moment(now_ns))
         if shut is None:
             return None
         return Closure.CURFEW if shut.why is Why.CURFEW else Closure.LOCKED
@@ -73,9 +72,9 @@ class HouseKeeper:
         elif permission.why is Why.HOURS_IGNORED:
             self._record.event("hours_ignored", f"the clock is {self._watch.trust}, and house.on_bad_clock says so")
 
-    def went_out(self) -> None:
+    def went_out(self, now_ns: int) -> None:
         """Note that somebody went out, where the owner does not wish it; nothing ever prevents it."""
-        if house.leaving_is_noted(self._rules, self._state, self._at):
+        if house.leaving_is_noted(self._rules, self._state, self._moment(now_ns)):
             self._record.event("out_against_rules", f"mode {self.mode}; going out is always free")
 
     # --- the owner's word --------------------------------------------------------------------------------------------
@@ -109,8 +108,13 @@ class HouseKeeper:
     # --- moments -----------------------------------------------------------------------------------------------------
 
     def _permission(self, resident: str | None, now_ns: int) -> Permission:
-        at = self._at if self._at.now_ns == now_ns else self._look(now_ns)
-        return house.permission(self._rules, self._state, resident, at)
+        return house.permission(self._rules, self._state, resident, self._moment(now_ns))
+
+    def _moment(self, now_ns: int) -> Moment:
+        """Look at the clock once a tick."""
+        if self._at is None or self._at.now_ns != now_ns:
+            self._at = self._look(now_ns)
+        return self._at
 
     def _look(self, now_ns: int) -> Moment:
         at = self._watch.look(self._clock.wall(), now_ns, synchronised=self._clock.synchronised())

@@ -335,7 +335,7 @@ class Pipeline:
         somebody = motion.present or (not quality.ok and bool(reading.pir))
         opened = self._entry.feel(reading, somebody=somebody, seeing=quality.ok, now_ns=now_ns)
         if opened and self._entry.bolt is Bolt.SHUT and not somebody:
-            self._parts.house.went_out()
+            self._parts.house.went_out(now_ns)
         if opened and self._visit is not None:
             self._visit.flap_opened = True
             self._opening = self._picture("forced_entry") if self._entry.bolt is Bolt.SHUT else None

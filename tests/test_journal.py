@@ -193,12 +193,14 @@ def test_what_waits_is_bounded(journal: Journal) -> None:
 
 def test_a_place_that_is_not_there_yet_is_asked_again(tmp_path: Path) -> None:
     """A journal that cannot be opened keeps rows in memory until its place can be written."""
+    (tmp_path / "not").write_bytes(b"")  # a file where the directory is to be
     journal = Journal.open(tmp_path / "not" / "yet.sqlite")
     journal.add_event(NOW, "a", "")
     assert (1, "unable to open database file") == (journal.waiting, journal.failure)
     with pytest.raises(HardwareError, match="unable to open"):
         journal.events(1)
     assert LOCK.heat_budget_s == journal.load_heat(NOW, LOCK)
+    (tmp_path / "not").unlink()
     (tmp_path / "not").mkdir()
     journal.add_event(NOW, "b", "")
     assert (["a", "b"], None) == (kinds(journal), journal.recovered)
