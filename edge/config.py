@@ -16,12 +16,19 @@ import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from edge.coils import PROFILES, CoilProfile
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Section = TypeVar("Section")
+
+CUSTOM = "custom"
+"""The profile of a coil that is not known by name: the file says what it stands."""
+
+_LIMITS = ("max_on_s", "min_rest_s", "heat_budget_s", "duty")
+"""What a profile says about its coil's heat; of ``min_rest_s`` more is stricter, of the others less."""
 
 
 def _number(default: float, low: float, high: float, doc: str) -> Any:  # noqa: ANN401 - dataclasses.field is typed so
@@ -92,6 +99,11 @@ class LockConfig:
 
     kind: str = _choice(
         "power_to_unlock", ("power_to_unlock", "power_to_lock"), "what power means: rests shut, or rests open"
+    )
+    profile: str = _choice(
+        CUSTOM,
+        (CUSTOM, *PROFILES),
+        "the coil by name (docs/wiring.md): its limits hold where the file has no stricter one",
     )
     lease_s: float = _number(0.5, 0.2, 2.0, "a command not renewed for this long ends by itself")
     max_on_s: float = _number(8.0, 0.5, 86400.0, "the coil is never powered longer than this without a rest")
@@ -227,6 +239,7 @@ def parse(table: dict[str, Any], origin: str) -> Config:
     """Check a table that was read from ``origin`` (a file's name, for the error's text)."""
     _refuse_unknown(table, (*SECTIONS, "cat"), origin, "")
     sections = {name: _section(kind, table.get(name, {}), origin, name) for name, kind in SECTIONS.items()}
+    sections["lock"] = _profiled(sections["lock"], table.get("lock", {}), origin)
     return _checked(Config(**sections, cat=_cats(table.get("cat", []), origin)), origin)
 
 
@@ -294,6 +307,27 @@ def _checked(config: Config, origin: str) -> Config:
     _check_lock(config.lock, origin)
     _check_cats(config, origin)
     return config
+
+
+def _profiled(lock: LockConfig, named: dict[str, Any], origin: str) -> LockConfig:
+    """Return the lock with its profile's limits, stricter where ``named``, the file's own table, is stricter."""
+    if lock.profile == CUSTOM:
+        return lock
+    profile = PROFILES[lock.profile]
+    for key in _LIMITS:
+        if key in named:
+            _refuse_looser(key, getattr(lock, key), profile, origin)
+    return dataclasses.replace(lock, **{key: getattr(profile, key) for key in _LIMITS if key not in named})
+
+
+def _refuse_looser(key: str, value: float, profile: CoilProfile, origin: str) -> None:
+    limit: float = getattr(profile, key)
+    least = key == "min_rest_s"
+    if value < limit if least else value > limit:
+        raise ConfigError(
+            f"{origin}: lock.{key}: {value:g} is looser than {profile.name} allows: at {'least' if least else 'most'}"
+            f" {limit:g} ({profile.source})"
+        )
 
 
 def _check_lock(lock: LockConfig, origin: str) -> None:

@@ -14,6 +14,7 @@ EDGE = Path(__file__).parent.parent / "edge"
 FLOORS: dict[str, int] = {
     "messages": 0,
     "errors": 0,
+    "coils": 0,
     "config": 1,
     "ports": 1,
     "codec": 1,
