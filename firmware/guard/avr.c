@@ -1,7 +1,7 @@
 /* The guard's pins, line, clock and watchdog on an ATmega328P at 8 MHz and 3.3 V.
  *
- *   PD0 RXD  from the Pi's TXD       PD2  gate of the bolt's MOSFET (pull-down beside it)
- *   PD1 TXD  to the Pi's RXD         PD3  the MOSFET's drain through a divider: low = the coil has power
+ *   PD0 RXD  from the Pi's TXD       PD4  gate of the bolt's MOSFET (pull-down beside it)
+ *   PD1 TXD  to the Pi's RXD         PD5  the MOSFET's drain through a divider: low = the coil has power
  *
  * One loop turns once a millisecond and whenever a byte has come; it feeds the watchdog, the interrupts do not.
  * So a loop that hangs is reset, and a reset lets go of the gate. */
@@ -14,8 +14,8 @@
 #include "guard.h"
 
 #define BAUD 38400UL
-#define GATE _BV(PD2)
-#define DRAIN _BV(PD3)
+#define GATE _BV(PD4)
+#define DRAIN _BV(PD5)
 #define RING_BYTES 64U /* a power of two, longer than three commands */
 #define POWER_ONS_BYTES 3U
 #define MOST_WARM 0xFFU
@@ -91,8 +91,8 @@ static void start_peripherals(void) {
     TCCR0B = _BV(CS01) | _BV(CS00);
     OCR0A = F_CPU / 64UL / 1000UL - 1UL;
     TIMSK0 = _BV(OCIE0A);
-    UBRR0 = (F_CPU + 4UL * BAUD) / (8UL * BAUD) - 1UL;
     UCSR0A = _BV(U2X0);
+    UBRR0 = (F_CPU + 4UL * BAUD) / (8UL * BAUD) - 1UL;
     UCSR0C = _BV(UCSZ01) | _BV(UCSZ00);
     UCSR0B = _BV(RXCIE0) | _BV(RXEN0) | _BV(TXEN0);
 }

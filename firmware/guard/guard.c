@@ -62,12 +62,8 @@ uint16_t guard_crc(const uint8_t *bytes, uint8_t count) {
 
 /* --- what outlives a reset ------------------------------------------------------------------------------------- */
 
-static uint16_t kept_check(const struct guard_kept *kept) {
-    uint8_t bytes[8];
-    put32(bytes, kept->nonce);
-    put32(bytes + 4, kept->heat);
-    return guard_crc(bytes, sizeof bytes);
-}
+/* Neither all zeros nor all ones passes; a memory full of noise does once in 2^32 times. */
+static uint32_t kept_check(const struct guard_kept *kept) { return kept->nonce ^ kept->heat ^ 0x5A17C0DEUL; }
 
 uint8_t guard_kept_valid(const struct guard_kept *kept) { return kept->check == kept_check(kept); }
 

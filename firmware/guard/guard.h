@@ -36,7 +36,7 @@ enum { GUARD_STATE_GATE = 1, GUARD_STATE_COIL = 2, GUARD_STATE_COOLING = 4 };
 struct guard_kept {
     uint32_t nonce;
     uint32_t heat;
-    uint16_t check;
+    uint32_t check;
 };
 
 struct guard {
