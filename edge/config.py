@@ -94,6 +94,15 @@ class ChipConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardConfig:
+    """The microcontroller that guards the coil, where there is one; then it drives the bolt in place of pins.bolt."""
+
+    kind: str = _choice("none", ("none", "serial", "sim"), "none: pins.bolt drives the coil's transistor itself")
+    port: str = _text("/dev/ttyUSB0", "serial only: the line")
+    baud: int = _number(38400, 1200, 115200, "serial only: bits per second, as the guard was built")
+
+
+@dataclass(frozen=True, slots=True)
 class LockConfig:
     """The bolt and its coil. Heat is counted as a leaky bucket of seconds with power."""
 
@@ -190,6 +199,7 @@ class Config:
     camera: CameraConfig = CameraConfig()
     pins: PinsConfig = PinsConfig()
     chip: ChipConfig = ChipConfig()
+    guard: GuardConfig = GuardConfig()
     lock: LockConfig = LockConfig()
     model: ModelConfig = ModelConfig()
     door: DoorConfig = DoorConfig()
@@ -209,6 +219,7 @@ SECTIONS: dict[str, type[Any]] = {
     "camera": CameraConfig,
     "pins": PinsConfig,
     "chip": ChipConfig,
+    "guard": GuardConfig,
     "lock": LockConfig,
     "model": ModelConfig,
     "door": DoorConfig,
@@ -303,6 +314,7 @@ def _in_range(entry: dataclasses.Field[Any], value: object, origin: str, key: st
 def _checked(config: Config, origin: str) -> Config:
     """Refuse what is allowed value by value but means nothing as a whole."""
     _check_pins(config.pins, origin)
+    _check_bolt(config, origin)
     _check_adapters(config, origin)
     _check_lock(config.lock, origin)
     _check_cats(config, origin)
@@ -345,7 +357,21 @@ def _check_pins(pins: PinsConfig, origin: str) -> None:
         if number >= 0 and number in used:
             raise ConfigError(f"{origin}: pins.{name}: pin {number} is already pins.{used[number]}; each needs its own")
         used[number] = name
-    if pins.factory != "sim" and pins.bolt < 0:
+
+
+def _check_bolt(config: Config, origin: str) -> None:
+    pins, guard = config.pins, config.guard
+    if (guard.kind == "sim") > (pins.factory == "sim"):
+        raise ConfigError(
+            f"{origin}: guard.kind: sim drives a bolt of the simulated world; pins.factory must be sim too"
+        )
+    if guard.kind == "serial" and pins.factory == "sim":
+        raise ConfigError(f"{origin}: guard.kind: serial drives a real bolt; the simulated world has sim or none")
+    if guard.kind == "serial" and pins.bolt >= 0:
+        raise ConfigError(f"{origin}: pins.bolt: the bolt has one driver; leave it out where guard.kind is serial")
+    if guard.kind == "serial" and config.chip.kind == "serial" and guard.port == config.chip.port:
+        raise ConfigError(f"{origin}: guard.port: {guard.port!r} is already chip.port; each needs its own")
+    if guard.kind == "none" and pins.factory != "sim" and pins.bolt < 0:
         raise ConfigError(f"{origin}: pins.bolt: must be the number (0 to 27) of the pin that drives the bolt")
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge import features, scoring
 from edge.door import DoorEvent, DoorState, command_for
-from edge.errors import HardwareError
+from edge.errors import HardwareError, RefusedError
 from edge.messages import (
     REST,
     BoltAction,
@@ -126,6 +126,7 @@ class Pipeline:
         self._button = False
         self._powered = False
         self._refusal: CoilRefusal | None = None
+        self._guard_refuses = False
         self._last_ns = parts.clock.monotonic_ns()
 
     @property
@@ -327,11 +328,17 @@ class Pipeline:
         wanted = command_for(entry_open=parts.door.open, lock_kind=self._wishes.lock_kind, lease_s=self._wishes.lease_s)
         allowed = parts.coil.command(REST if rest or fault else wanted, now_ns)
         self._note_refusal()
+        refused = ""
         try:
             parts.flap.apply(allowed)
+        except RefusedError as error:
+            refused = str(error)
         except HardwareError as error:
             self._latch_fault(str(error), now_ns)
-        self._follow_power(powered=allowed.action is BoltAction.ENERGISE, now_ns=now_ns)
+        if refused and not self._guard_refuses:
+            parts.record.event("coil_refused", refused)
+        self._guard_refuses = bool(refused)
+        self._follow_power(powered=allowed.action is BoltAction.ENERGISE and not refused, now_ns=now_ns)
 
     def _note_refusal(self) -> None:
         refusal = self._parts.coil.refusal

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from edge import config as configs
 from edge.adapters.clock import SimClock
+from edge.adapters.guard import GuardFlap, limits_of
 from edge.adapters.sim import World, load_scene, open_world, shipped_scene
+from edge.adapters.sim.guard import SimGuard
 from edge.assembly import Devices
 from edge.files import DiskFiles
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from edge.adapters.sim import Scene
     from edge.config import Config
     from edge.files import Files
+    from edge.ports import Flap
+
+GUARD_UP_S = 600.0
+"""The simulated guard had power this long before its scene began: a bucket that counts as full has run empty."""
 
 NIGHTFALL = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
 
@@ -93,5 +99,13 @@ def stage(path: Path, state_directory: Path, speed: float | None, *, endless: bo
     clock = SimClock(NIGHTFALL, speed)
     world = open_world(scene, clock)
     reader = None if config.chip.kind == "none" else lambda: world.chip_reader
-    devices = Devices(world.camera, world.flap, world.sensors, world.lamp, world.indicator, reader)
+    devices = Devices(world.camera, _flap(config, world), world.sensors, world.lamp, world.indicator, reader)
     return Stage(scene, world, clock, config, devices, FillingDisk(world))
+
+
+def _flap(config: Config, world: World) -> Flap:
+    """Return the world's coil, behind a guard where the scene has one."""
+    if config.guard.kind == "none":
+        return world.flap
+    guard = SimGuard(world.clock, limits_of(config.lock), world.flap, up_s=GUARD_UP_S)
+    return GuardFlap(guard, "guard.kind sim", config.lock, world.clock, ())

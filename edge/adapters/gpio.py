@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from edge.config import LockConfig, PinsConfig
     from edge.messages import FlapCommand
-    from edge.ports import Clock, Indicator, Lamp
+    from edge.ports import Clock, Flap, Indicator, Lamp
 
 NS = 1_000_000_000
 
@@ -213,7 +213,7 @@ class GpioSensors:
 class Pins:
     """Every pin of the flap; a lamp or a light that is not wired (-1) is the absent one."""
 
-    flap: GpioFlap
+    flap: Flap
     lamp: Lamp
     sensors: GpioSensors
     indicator: Indicator
@@ -227,15 +227,15 @@ class Pins:
         self.board.factory.close()
 
 
-def open_pins(config: PinsConfig, lock: LockConfig, clock: Clock) -> Pins:
-    """Open every pin that the configuration names, the bolt's first.
+def open_pins(config: PinsConfig, lock: LockConfig, clock: Clock, guarded: Flap | None = None) -> Pins:
+    """Open every pin that the configuration names, the bolt's first; ``guarded`` is what moves the bolt in its place.
 
     Raises:
         HardwareError: the library of ``pins.factory`` is missing, or a pin cannot be had.
     """
     board = _open_board(config.factory)
     try:
-        flap = GpioFlap(config.bolt, lock.lease_s, clock, board)
+        flap = guarded or GpioFlap(config.bolt, lock.lease_s, clock, board)
         sensors = GpioSensors(config, board)
         lamp = GpioLamp(config.lamp, board) if config.lamp >= 0 else AbsentLamp()
         indicator = GpioIndicator(config.led, board) if config.led >= 0 else AbsentIndicator()
