@@ -143,6 +143,14 @@ def test_the_firmware_can_read_every_line() -> None:
     assert [] == [line for _, line in _lines() if not re.fullmatch(r"[a-z_]+=[\w=,-]+", line)]
 
 
+def test_the_page_shows_the_guards_own_pins() -> None:
+    """The wiring page draws gate and drain at the pins that the guard's firmware uses."""
+    firmware = (ROOT / "firmware" / "guard" / "avr.c").read_text(encoding="utf-8")
+    pins = dict(re.findall(r"#define (GATE|DRAIN) _BV\((PD\d)\)", firmware))
+    drawn = {what.upper(): pin for pin, what in re.findall(r"(PD\d) ─.* (gate|drain) of Q1", WIRING)}
+    assert pins == drawn
+
+
 def test_the_page_shows_every_coil_as_it_is() -> None:
     """The wiring page's table of coils is the one that the configuration uses."""
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|", WIRING, re.MULTILINE)

@@ -1,6 +1,6 @@
 """Kill the real daemon with the coil on, and measure how long the coil keeps its power.
 
-    python tools/bench_deaths.py [--repeats 5] [--guard]
+    python tools/bench_deaths.py [--repeats 5]
 
 Each trial starts ``dying_daemon.py`` on a scene in real time, waits until the cat has opened the bolt, lets it die in
 one of three ways and notes when the bolt's level falls. This process is what outlives the daemon: it holds the pin's
@@ -9,7 +9,7 @@ datagrams, SIGKILL when ``WATCHDOG_S`` pass without one (``WatchdogSignal=SIGKIL
 see SIGABRT), and ``ExecStopPost=`` as a process of its own as soon as the daemon is gone.
 
 The pin is the pessimistic one: it keeps its level when its process dies, as Raspberry Pi kernels do without
-``dtparam=strict_gpiod``.
+``dtparam=strict_gpiod``. With the guard the pin is ``guard_process.py``'s, which runs the firmware's own logic.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 NS = 1_000_000_000
 ROOT = Path(__file__).resolve().parent.parent
 DAEMON = ROOT / "tools" / "dying_daemon.py"
+GUARD = ROOT / "tools" / "guard_process.py"
 SCENE = ROOT / "tests" / "scenarios" / "opens_for_own_clean_cat.toml"
 
 WATCHDOG_S = 10.0
@@ -200,27 +201,22 @@ class Manager:
         self._closing.close()
 
 
-def trial(death: Death, delay_s: float, *, guard: bool) -> Trial:
+def trial(death: Death, delay_s: float, guard_library: Path | None) -> Trial:
     """Let one daemon die ``delay_s`` after its bolt has opened.
-
-    With a guard the coil hangs on the guard's pin, so there is nothing that ExecStopPost= could rest.
 
     Raises:
         RuntimeError: the bolt did not open, or did not rest again within twice the watchdog's time.
     """
     with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
         sockets = Path(place)
-        pin = str(sockets / PIN_SOCKET)
-        command = [
-            sys.executable,
-            str(DAEMON),
-            str(SCENE),
-            str(sockets / "state"),
-            "--guard" if guard else "--pin",
-            pin,
-        ]
-        stop_post = [] if guard else [sys.executable, "-I", "-S", "-c", REST_PIN, pin]
-        manager = Manager(command, sockets, stop_post)
+        daemon = [sys.executable, str(DAEMON), str(SCENE), str(sockets / "state")]
+        pin, stop_post = str(sockets / PIN_SOCKET), list[str]()
+        if guard_library is None:
+            daemon += ["--pin", pin]
+            stop_post = [sys.executable, "-I", "-S", "-c", REST_PIN, pin]
+        else:  # the coil hangs on the guard: there is nothing that ExecStopPost= could rest
+            daemon += ["--guard", stack.enter_context(running_guard(guard_library, pin))]
+        manager = Manager(daemon, sockets, stop_post)
         stack.callback(manager.close)
         manager.turn_until(lambda: manager.pin.high, OPENS_WITHIN_S, "the bolt did not open")
         manager.turn_for(delay_s)
@@ -229,6 +225,24 @@ def trial(death: Death, delay_s: float, *, guard: bool) -> Trial:
         died_ns = manager.kill(SIGNALS[death])
         manager.turn_until(lambda: not manager.pin.high, 2 * WATCHDOG_S, f"{death}: the pin is still high")
         return Trial(death, (manager.pin.changed_ns - died_ns) / NS, manager.watchdog_bit)
+
+
+@contextmanager
+def running_guard(library: Path, pin: str) -> Iterator[str]:
+    """Run a guard that drives ``pin``, and yield the path of its serial line."""
+    command = [sys.executable, str(GUARD), str(library), pin]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield next(iter(process.stdout or ())).strip()
+        finally:
+            process.kill()
+
+
+def built_guard(place: Path) -> Path:
+    """Compile the guard's logic for this machine; raises CalledProcessError with what make said on standard error."""
+    command = ["make", "-s", "-C", str(ROOT / "firmware" / "guard"), "host", f"OUT={place}", "PROFILE=1"]
+    subprocess.run(command, check=True)
+    return place / "guard-1.so"
 
 
 def bound_s(death: Death, *, guard: bool) -> float:
@@ -252,21 +266,22 @@ def summary(trials: list[Trial], *, guard: bool) -> dict[str, Any]:
     }
 
 
-def lines(repeats: int, *, guard: bool) -> Iterator[dict[str, Any]]:
-    """Let daemons die ``repeats`` times in each way, and yield a line for each way."""
+def lines(repeats: int) -> Iterator[dict[str, Any]]:
+    """Let daemons die ``repeats`` times in each way, without and with the guard; yield a line for each."""
     rng = random.Random(1)  # noqa: S311 - phases of a tick, no secrets
-    for death in Death:
-        yield summary([trial(death, rng.uniform(*DIES_AFTER_S), guard=guard) for _ in range(repeats)], guard=guard)
+    with tempfile.TemporaryDirectory() as place:
+        for guard in (None, built_guard(Path(place))):
+            for death in Death:
+                trials = [trial(death, rng.uniform(*DIES_AFTER_S), guard) for _ in range(repeats)]
+                yield summary(trials, guard=guard is not None)
 
 
 def main() -> int:
-    """Run the trials that were asked for; exit status 1 when a bound did not hold."""
+    """Run the trials; exit status 1 when a bound did not hold."""
     parser = argparse.ArgumentParser(description="how long the coil keeps its power when the daemon dies")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--guard", action="store_true", help="with the guard between daemon and coil")
-    arguments = parser.parse_args()
     held = True
-    for line in lines(arguments.repeats, guard=arguments.guard):
+    for line in lines(parser.parse_args().repeats):
         print(json.dumps(line), flush=True)
         held = held and line["value"]["most"] <= line["bound"]
     return 0 if held else 1

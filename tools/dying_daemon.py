@@ -6,9 +6,9 @@
 It composes what ``catflap run --simulate`` composes (scene, model, journal, spool, systemd heartbeat, real time) and
 adds one thing: every command to the simulated bolt also goes to a real adapter. With ``--pin`` that is
 ``edge.adapters.gpio.GpioFlap`` over gpiozero's mock pins, and each change of the level is a datagram to SOCKET: a pin
-keeps its level when its process is gone, and so does the last datagram. With ``--guard`` it is the guard's adapter on a
-serial port. SIGUSR1 makes the interpreter hang in a native call that never lets go of the GIL; the product has no such
-door, so this script is the only one that does.
+keeps its level when its process is gone, and so does the last datagram. With ``--guard`` it is ``edge.adapters.guard``
+on a serial port. SIGUSR1 makes the interpreter hang in a native call that never lets go of the GIL; the product has no
+such door, so this script is the only one that has.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from gpiozero.pins.mock import MockFactory, MockPWMPin
 from edge import simulation
 from edge.adapters.clock import SystemClock
 from edge.adapters.gpio import Board, GpioFlap
+from edge.adapters.guard import open_guard
 from edge.adapters.systemd import SystemdHeartbeat
 from edge.assembly import Host
+from edge.config import GuardConfig
 from edge.daemon import Daemon, StopFlag, Stores, prepare_logs
 
 if TYPE_CHECKING:
@@ -88,6 +90,13 @@ def open_pin(address: str, lock: LockConfig) -> Flap:
     return GpioFlap(BOLT_GPIO, lock.lease_s, SystemClock(), Board(factory, (OSError,)))
 
 
+def open_tested(arguments: argparse.Namespace, lock: LockConfig) -> Flap:
+    """Return the adapter that was asked for."""
+    if arguments.guard is None:
+        return open_pin(arguments.pin, lock)
+    return open_guard(GuardConfig(kind="serial", port=arguments.guard), lock, SystemClock())
+
+
 def hang(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the form signal() asks for
     """Sleep in C for ever and keep the GIL, as a native call that never returns does; it burns no processor."""
     native = ctypes.PyDLL(None)
@@ -103,7 +112,7 @@ def run(arguments: argparse.Namespace) -> None:
     arguments.state.mkdir(parents=True)
     stage = simulation.stage(arguments.scene, arguments.state, speed=1.0, endless=True)
     prepare_logs(stage.config)
-    tested = open_pin(arguments.pin, stage.config.lock)
+    tested = open_tested(arguments, stage.config.lock)
     devices = replace(stage.devices, flap=BothFlaps(stage.devices.flap, tested))
     Daemon(stage.config, devices, Host(stage.clock, SystemdHeartbeat()), Stores(stage.files)).run(stop)
 
@@ -113,7 +122,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="a daemon to be killed")
     parser.add_argument("scene", type=Path)
     parser.add_argument("state", type=Path)
-    parser.add_argument("--pin", required=True, metavar="SOCKET")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--pin", metavar="SOCKET")
+    which.add_argument("--guard", metavar="PORT")
     run(parser.parse_args())
     return 0
 
