@@ -21,7 +21,7 @@ def test_a_line_that_assigns_nothing_is_no_datagram() -> None:
 
 def test_the_watchdog_sleeps_until_ready() -> None:
     """A daemon that has not said READY=1 may take its time."""
-    assert not Watchdog(10.0).expired(3600 * NS)
+    assert Watchdog(10.0).late_ns(3600 * NS) is None
 
 
 @pytest.mark.parametrize("word", [b"READY=1", b"WATCHDOG=1"])
@@ -30,7 +30,7 @@ def test_the_watchdog_is_due_after_the_last_word(word: bytes) -> None:
     watchdog = Watchdog(10.0)
     watchdog.hear(b"READY=1", 0)
     watchdog.hear(word, 5 * NS)
-    assert [False, True] == [watchdog.expired(15 * NS - 1), watchdog.expired(15 * NS)]
+    assert [None, 0, 7] == [watchdog.late_ns(15 * NS + late) for late in (-1, 0, 7)]
 
 
 @pytest.mark.parametrize("word", [b"STATUS=well", b"WATCHDOG=0", b"STOPPING=1"])
@@ -39,7 +39,7 @@ def test_other_words_do_not_wind_the_watchdog_up(word: bytes) -> None:
     watchdog = Watchdog(10.0)
     watchdog.hear(b"READY=1", 0)
     watchdog.hear(word, 5 * NS)
-    assert (True, 0) == (watchdog.expired(10 * NS), watchdog.beats)
+    assert (0, 0) == (watchdog.late_ns(10 * NS), watchdog.beats)
 
 
 def test_a_pin_stays_where_it_was() -> None:
@@ -75,12 +75,13 @@ def test_the_bound_is_what_was_promised(death: Death, expected: float, *, guard:
 
 
 def test_a_summary_shows_the_worst() -> None:
-    """The line of a death has the least and the most, and counts where the watchdog had to bite."""
-    trials = [Trial(Death.HUNG, 10.1, watchdog_bit=True), Trial(Death.HUNG, 9.98, watchdog_bit=True)]
+    """The line of a death has the least and the most, and counts where the watchdog had to bite and how late."""
+    trials = [Trial(Death.HUNG, 10.1, 0.2), Trial(Death.HUNG, 9.98, 0.01), Trial(Death.HUNG, 10.0, None)]
     line = summary(trials, guard=False)
-    assert ("coil_off_after_hung_interpreter_without_guard", {"least": 9.98, "most": 10.1}, 2, 2) == (
+    assert ("coil_off_after_hung_interpreter_without_guard", {"least": 9.98, "most": 10.1}, 3, 2, 0.2) == (
         line["figure"],
         line["value"],
         line["trials"],
         line["watchdog_killed"],
+        line["stand_in_late_s"],
     )
