@@ -17,12 +17,14 @@ from edge.adapters.absent import AbsentControl
 from edge.adapters.clock import zone_of
 from edge.adapters.control import SocketControl
 from edge.adapters.gpio import open_pins
+from edge.adapters.guard import open_guard
 from edge.adapters.picamera import PicameraCamera
 from edge.adapters.rfid import SerialChipReader
 from edge.adapters.tflite import open_interpreter
 from edge.adapters.video import open_video
 from edge.coil import CoilGuard
 from edge.door import Door, DoorTimes
+from edge.errors import HardwareError
 from edge.gate import Gate, GateSettings
 from edge.house import HouseState, house_rules
 from edge.housekeeper import HouseKeeper
@@ -37,6 +39,7 @@ from edge.walltime import WallWatch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge.adapters.gpio import Pins
     from edge.config import Config
     from edge.ports import (
         Camera,
@@ -126,13 +129,29 @@ def load_model(name: str, runtime: str, threads: int) -> LoadedModel:
     return LoadedModel(model, manifest.evidence, bundle.model_id, interpreter.runtime)
 
 
+def open_bolt_and_pins(config: Config, clock: Clock) -> Pins:
+    """Open the guard where there is one, then the pins.
+
+    Raises:
+        HardwareError: one sentence that names what is missing.
+    """
+    if config.guard.kind != "serial":
+        return open_pins(config.pins, config.lock, clock)
+    guarded = open_guard(config.guard, config.lock, clock)
+    try:
+        return open_pins(config.pins, config.lock, clock, guarded)
+    except HardwareError:
+        guarded.close()
+        raise
+
+
 def open_devices(config: Config, clock: Clock) -> Devices:
     """Open the pins; camera and chip reader are opened by their keepers.
 
     Raises:
         HardwareError: one sentence that names what is missing.
     """
-    pins = open_pins(config.pins, config.lock, clock)
+    pins = open_bolt_and_pins(config, clock)
     reader = (lambda: SerialChipReader(config.chip)) if config.chip.kind == "serial" else None
     return Devices(
         open_camera=lambda: open_camera(config, clock),

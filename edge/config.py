@@ -17,6 +17,7 @@ import zoneinfo
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from edge.coils import PROFILES, CoilProfile
 from edge.errors import ConfigError
 from edge.hours import WEEKDAYS, Curfew, Span, ever_open, span_of
 
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Section = TypeVar("Section")
+
+CUSTOM = "custom"
+"""The profile of a coil that is not known by name: the file says what it stands."""
+
+_LIMITS = ("max_on_s", "min_rest_s", "heat_budget_s", "duty")
+"""What a profile says about its coil's heat; of ``min_rest_s`` more is stricter, of the others less."""
 
 
 def _number(default: float, low: float, high: float, doc: str) -> Any:  # noqa: ANN401 - dataclasses.field is typed so
@@ -112,11 +119,25 @@ class ChipConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardConfig:
+    """The microcontroller that guards the coil, where there is one; then it drives the bolt in place of pins.bolt."""
+
+    kind: str = _choice("none", ("none", "serial", "sim"), "none: pins.bolt drives the coil's transistor itself")
+    port: str = _text("/dev/ttyUSB0", "serial only: the line")
+    baud: int = _number(38400, 1200, 115200, "serial only: bits per second, as the guard was built")
+
+
+@dataclass(frozen=True, slots=True)
 class LockConfig:
     """The bolt and its coil. Heat is counted as a leaky bucket of seconds with power."""
 
     kind: str = _choice(
         "power_to_unlock", ("power_to_unlock", "power_to_lock"), "what power means: rests shut, or rests open"
+    )
+    profile: str = _choice(
+        CUSTOM,
+        (CUSTOM, *PROFILES),
+        "the coil by name (docs/wiring.md): its limits hold where the file has no stricter one",
     )
     lease_s: float = _number(0.5, 0.2, 2.0, "a command not renewed for this long ends by itself")
     max_on_s: float = _number(8.0, 0.5, 86400.0, "the coil is never powered longer than this without a rest")
@@ -254,6 +275,7 @@ class Config:
     camera: CameraConfig = CameraConfig()
     pins: PinsConfig = PinsConfig()
     chip: ChipConfig = ChipConfig()
+    guard: GuardConfig = GuardConfig()
     lock: LockConfig = LockConfig()
     model: ModelConfig = ModelConfig()
     door: DoorConfig = DoorConfig()
@@ -275,6 +297,7 @@ SECTIONS: dict[str, type[Any]] = {
     "camera": CameraConfig,
     "pins": PinsConfig,
     "chip": ChipConfig,
+    "guard": GuardConfig,
     "lock": LockConfig,
     "model": ModelConfig,
     "door": DoorConfig,
@@ -313,6 +336,7 @@ def parse(table: dict[str, Any], origin: str) -> Config:
     """Check a table that was read from ``origin`` (a file's name, for the error's text)."""
     _refuse_unknown(table, (*SECTIONS, "cat"), origin, "")
     sections = {name: _section(kind, table.get(name, {}), origin, name) for name, kind in SECTIONS.items()}
+    sections["lock"] = _profiled(sections["lock"], table.get("lock", {}), origin)
     return _checked(Config(**sections, cat=_cats(table.get("cat", []), origin)), origin)
 
 
@@ -400,12 +424,34 @@ def _in_range(entry: dataclasses.Field[Any], value: object, origin: str, key: st
 def _checked(config: Config, origin: str) -> Config:
     """Refuse what is allowed value by value but means nothing as a whole."""
     _check_pins(config.pins, origin)
+    _check_bolt(config, origin)
     _check_adapters(config, origin)
     _check_lock(config.lock, origin)
     _check_power(config, origin)
     _check_cats(config, origin)
     _check_house(config, origin)
     return config
+
+
+def _profiled(lock: LockConfig, named: dict[str, Any], origin: str) -> LockConfig:
+    """Return the lock with its profile's limits, stricter where ``named``, the file's own table, is stricter."""
+    if lock.profile == CUSTOM:
+        return lock
+    profile = PROFILES[lock.profile]
+    for key in _LIMITS:
+        if key in named:
+            _refuse_looser(key, getattr(lock, key), profile, origin)
+    return dataclasses.replace(lock, **{key: getattr(profile, key) for key in _LIMITS if key not in named})
+
+
+def _refuse_looser(key: str, value: float, profile: CoilProfile, origin: str) -> None:
+    limit: float = getattr(profile, key)
+    least = key == "min_rest_s"
+    if value < limit if least else value > limit:
+        raise ConfigError(
+            f"{origin}: lock.{key}: {value:g} is looser than {profile.name} allows: at {'least' if least else 'most'}"
+            f" {limit:g} ({profile.source})"
+        )
 
 
 def _check_lock(lock: LockConfig, origin: str) -> None:
@@ -432,7 +478,23 @@ def _check_pins(pins: PinsConfig, origin: str) -> None:
         if number >= 0 and number in used:
             raise ConfigError(f"{origin}: pins.{name}: pin {number} is already pins.{used[number]}; each needs its own")
         used[number] = name
-    if pins.factory != "sim" and pins.bolt < 0:
+
+
+def _check_bolt(config: Config, origin: str) -> None:
+    pins, guard = config.pins, config.guard
+    if (guard.kind == "sim") > (pins.factory == "sim"):
+        raise ConfigError(
+            f"{origin}: guard.kind: sim drives a bolt of the simulated world; pins.factory must be sim too"
+        )
+    if guard.kind == "serial" and pins.factory == "sim":
+        raise ConfigError(f"{origin}: guard.kind: serial drives a real bolt; the simulated world has sim or none")
+    if guard.kind == "serial" and pins.bolt >= 0:
+        raise ConfigError(f"{origin}: pins.bolt: the bolt has one driver; leave it out where guard.kind is serial")
+    if guard.kind != "none" and pins.bolt2 >= 0:
+        raise ConfigError(f"{origin}: pins.bolt2: a guard drives one bolt; leave pins.bolt2 out, or the guard")
+    if guard.kind == "serial" and config.chip.kind == "serial" and guard.port == config.chip.port:
+        raise ConfigError(f"{origin}: guard.port: {guard.port!r} is already chip.port; each needs its own")
+    if guard.kind == "none" and pins.factory != "sim" and pins.bolt < 0:
         raise ConfigError(f"{origin}: pins.bolt: must be the number (0 to 27) of the pin that drives the bolt")
 
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from edge import assembly, bundle
-from edge.adapters.gpio import open_pins
 from edge.adapters.rfid import SerialChipReader
 from edge.adapters.tflite import open_interpreter
 from edge.errors import CatflapError
@@ -114,7 +113,7 @@ def real_openers(config: Config, clock: Clock) -> Openers:
     """Return how the daemon would open what the configuration names."""
     return Openers(
         camera=lambda: assembly.open_camera(config, clock),
-        pins=lambda: open_pins(config.pins, config.lock, clock),
+        pins=lambda: assembly.open_bolt_and_pins(config, clock),
         chip_reader=lambda: SerialChipReader(config.chip) if config.chip.kind == "serial" else None,
         model=lambda: _open_model(config),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge.coil import CoilRefusal
 from edge.door import Bolt, DoorEvent, DoorState, FlapSeen, Wish, bolt_of, command_for, order_for
-from edge.errors import HardwareError
+from edge.errors import HardwareError, RefusedError
 from edge.messages import ALARMS, BoltAction
 from edge.opening import BoltWatch, Look, OpeningWatch
 
@@ -59,6 +59,7 @@ class Entry:
         self._refusal: CoilRefusal | None = None
         self._alarms: list[str] = []
         self._why_fault = ""
+        self._guard_refuses = False
 
     @property
     def state(self) -> DoorState:
@@ -182,11 +183,15 @@ class Entry:
         allowed = parts.coil.command(command_for(order, self._settings.lock_kind, self._settings.lease_s), now_ns)
         self._note_refusal(now_ns)
         powered = allowed.action is BoltAction.ENERGISE
+        refused = ""
         try:
             parts.flap.apply(allowed)
+        except RefusedError as error:
+            powered, refused = False, str(error)
         except HardwareError as error:
             powered = False
             self._fault(str(error), now_ns)
+        self._note_guard(refused)
         self._follow_power(powered=powered, now_ns=now_ns)
         self._held = waits and self.bolt is order
         self._hold_bolt_to_it(now_ns)
@@ -206,6 +211,12 @@ class Entry:
         self._refusal = refusal
         if refusal in (CoilRefusal.CAP, CoilRefusal.HEAT) and self.state is DoorState.PASSING:
             self._happen(DoorEvent.SPENT, now_ns)
+
+    def _note_guard(self, refused: str) -> None:
+        """Tell once that the guard, not the host's own coil, refuses power."""
+        if refused and not self._guard_refuses:
+            self._parts.record.event("coil_refused", refused)
+        self._guard_refuses = bool(refused)
 
     def _hold_bolt_to_it(self, now_ns: int) -> None:
         ordered_open = self.bolt is Bolt.OPEN

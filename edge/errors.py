@@ -13,6 +13,10 @@ class HardwareError(CatflapError):
     """The device must be looked at: a camera, a pin, a reader or a runtime failed or is missing."""
 
 
+class RefusedError(HardwareError):
+    """Nobody must act: the device is well and refuses for now, to protect itself; asked again later it may grant."""
+
+
 class TrustError(CatflapError):
     """The sender must act: a bundle is not what its manifest says it is."""
 

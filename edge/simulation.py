@@ -13,8 +13,10 @@ from edge import assembly
 from edge import config as configs
 from edge.adapters.bolts import bolt_flap
 from edge.adapters.clock import SimClock
+from edge.adapters.guard import GuardFlap, limits_of
 from edge.adapters.sim import World, load_scene, open_world, shipped_scene
 from edge.adapters.sim.control import JoinedControl, SimControl
+from edge.adapters.sim.guard import SimGuard
 from edge.assembly import Devices
 from edge.files import DiskFiles
 
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from edge.adapters.sim import Scene
     from edge.config import Config
     from edge.files import Files
+    from edge.ports import Flap
+
+GUARD_UP_S = 600.0
+"""The simulated guard had power this long before its scene began: a bucket that counts as full has run empty."""
 
 NIGHTFALL = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
 
@@ -101,11 +107,10 @@ def stage(path: Path, state_directory: Path, speed: float | None, *, endless: bo
     clock = SimClock(NIGHTFALL, speed)
     world = open_world(scene, clock)
     reader = None if config.chip.kind == "none" else lambda: world.chip_reader
-    flap = bolt_flap(world.flaps, config.lock, clock)
     script = SimControl(scene, clock)
     devices = Devices(
         open_camera=world.camera,
-        flap=flap,
+        flap=_flap(config, world),
         sensors=world.sensors,
         lamp=world.lamp,
         indicator=world.indicator,
@@ -113,3 +118,11 @@ def stage(path: Path, state_directory: Path, speed: float | None, *, endless: bo
         open_control=lambda: JoinedControl(script, assembly.open_control(config)),
     )
     return Stage(scene, world, clock, config, devices, FillingDisk(world), script)
+
+
+def _flap(config: Config, world: World) -> Flap:
+    """Return the world's coils, behind a guard where the scene has one."""
+    if config.guard.kind == "none":
+        return bolt_flap(world.flaps, config.lock, world.clock)
+    guard = SimGuard(world.clock, limits_of(config.lock), world.flaps[0], up_s=GUARD_UP_S)
+    return GuardFlap(guard, "guard.kind sim", config.lock, world.clock, ())

@@ -15,6 +15,7 @@ FLOORS: dict[str, int] = {
     "messages": 0,
     "errors": 0,
     "hours": 0,
+    "coils": 0,
     "config": 1,
     "ports": 1,
     "codec": 1,

@@ -69,6 +69,23 @@ def test_a_short_file_is_enough(tmp_path: Path) -> None:
             "[pins]\nbolt = 17\n[door]\nidentity = 'any_cat'\non_blind = 'chip'",
             "door.on_blind: chip needs a chip reader",
         ),
+        (GOOD + "[lock]\nprofile = 'ed52'", "lock.profile: 'ed52' is not one of custom, ed5, ed15, ed25"),
+        (
+            GOOD + "[lock]\nprofile = 'adafruit_1512'\nmax_on_s = 11",
+            "lock.max_on_s: 11 is looser than adafruit_1512 allows: at most 10 (product page",
+        ),
+        (
+            GOOD + "[lock]\nprofile = 'ed25'\nduty = 0.26",
+            "lock.duty: 0.26 is looser than ed25 allows: at most 0.25 (DIN VDE 0580",
+        ),
+        (
+            GOOD + "[lock]\nprofile = 'ed25'\nheat_budget_s = 76",
+            "lock.heat_budget_s: 76 is looser than ed25 allows: at most 75",
+        ),
+        (
+            GOOD + "[lock]\nprofile = 'ed25'\nmin_rest_s = 0.5",
+            "lock.min_rest_s: 0.5 is looser than ed25 allows: at least 1",
+        ),
         ("[door\n", "is not TOML"),
         ("[house]\nmode = 'open'", "house.mode: 'open' is not one of in_and_out, in_only, out_only, locked"),
         ("[house]\ncurfew = '22:00'", "house.curfew: '22:00' is not a span of the day such as"),
@@ -112,6 +129,19 @@ def test_a_mistake_is_one_line(tmp_path: Path, text: str, expected: str) -> None
     with pytest.raises(ConfigError) as caught:
         config.load(path)
     assert (True, False) == (str(caught.value).startswith(f"{path}: {expected}"), "\n" in str(caught.value))
+
+
+def test_a_profile_fills_what_the_file_does_not_say(tmp_path: Path) -> None:
+    """A named coil brings its limits, and the file's own stricter ones stand."""
+    lock = config.load(write(tmp_path, GOOD + "[lock]\nprofile = 'ed25'\nmax_on_s = 12\nmin_rest_s = 2")).lock
+    assert (12.0, 2.0, 75.0, 0.25) == (lock.max_on_s, lock.min_rest_s, lock.heat_budget_s, lock.duty)
+
+
+def test_a_coil_without_a_name_is_as_the_file_says(tmp_path: Path) -> None:
+    """The profile custom allows everything within the bounds, and changes no default."""
+    plain = config.load(write(tmp_path, GOOD)).lock
+    lock = config.load(write(tmp_path, GOOD + "[lock]\nprofile = 'custom'\nduty = 0.9")).lock
+    assert (dataclasses.replace(plain, duty=0.9), "custom") == (lock, plain.profile)
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path) -> None:

@@ -103,13 +103,6 @@ def test_the_commands_in_the_plan_are_the_commands_there_are() -> None:
     assert listed == set(subcommands or ())
 
 
-def test_pin_numbers_agree() -> None:
-    """Wiring page, example configuration and README name the same pins."""
-    pins = config.load(ROOT / "docs" / "catflap.toml").pins
-    wiring = dict(re.findall(r"\| `(\w+) = (\d+)` \|", (ROOT / "docs" / "wiring.md").read_text(encoding="utf-8")))
-    assert {name: str(getattr(pins, name)) for name in wiring} == wiring
-
-
 @pytest.mark.parametrize("name", [name for name in TRACKED if Path(name).suffix in {".txt", ".in", ".toml", ".py"}])
 def test_no_file_names_a_package_host(name: str) -> None:
     """Whoever installs decides where from: no file names an index."""

@@ -1,6 +1,6 @@
 """Measure the flap on this machine, one JSON line a figure.
 
-    python tools/bench.py [--ticks 1000000] [--only stages,idle,process,growth,verdict]
+    python tools/bench.py [--ticks 1000000] [--only stages,idle,process,verdict,deaths,growth]
 
 Nothing here passes or fails: the bounds that were set stand beside the figures, and docs/benchmarks.md says which
 machine they were taken on. Compare ratios, not milliseconds: machines are noisy. Pairs that are compared are measured
@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+import bench_deaths
 import numpy as np
 import numpy.typing as npt
 
@@ -364,11 +365,18 @@ def verdict(_: argparse.Namespace) -> None:
         emit(f"{kind}_time", percentiles(took), "ms (simulated time, 10 frames a second)", visits=len(decided))
 
 
+def deaths(arguments: argparse.Namespace) -> None:
+    """Measure how long the coil keeps its power when the daemon is killed, stopped or hung, each several times."""
+    for line in bench_deaths.lines(arguments.deaths):
+        emit(line.pop("figure"), line.pop("value"), line.pop("unit"), **line)
+
+
 PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
     "stages": stages,
     "idle": idle,
     "process": process,
     "verdict": verdict,
+    "deaths": deaths,
     "growth": growth,
 }
 
@@ -377,6 +385,7 @@ def main() -> int:
     """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(description="measure the flap on this machine")
     parser.add_argument("--ticks", type=int, default=1_000_000, help="how long the memory is watched")
+    parser.add_argument("--deaths", type=int, default=5, help="how often the daemon dies in each way")
     parser.add_argument("--only", default=",".join(PARTS), help=f"some of {', '.join(PARTS)}")
     arguments = parser.parse_args()
     set_up("json", "error")

@@ -32,6 +32,13 @@ $rows
   simulated daemon, with `first` and `last` as (tick, MB).
 - `admit_*` and `refuse_prey_*` count from the first frame that could be evidence to the verdict that moves or holds the
   bolt, over all scenes; milliseconds of simulated time.
+- `coil_off_after_*` is from the death of the real daemon, with the coil on, to its bolt's level being low: killed with
+  SIGKILL, stopped with SIGSTOP, or hung in a native call that keeps the interpreter. `without_guard` the daemon drives
+  a pin that keeps its level when nobody drives it, and what takes it low is a stand-in for systemd: `WatchdogSec=10`,
+  SIGKILL, and `ExecStopPost=` as a process of its own, which the bound grants half a second. `with_guard` the coil
+  hangs on the guard, a process of its own at the end of a serial line, and the bound is the lease and one tick.
+  `watchdog_killed` counts the trials in which it was the watchdog that ended the daemon before the pin was low, and
+  `stand_in_late_s` is by how much the stand-in itself was late at most: this machine had other work to do.
 """)
 
 

@@ -236,17 +236,15 @@ class Pins:
         self.board.factory.close()
 
 
-def open_pins(config: PinsConfig, lock: LockConfig, clock: Clock) -> Pins:
-    """Open every pin that the configuration names, the bolt's first.
+def open_pins(config: PinsConfig, lock: LockConfig, clock: Clock, guarded: Flap | None = None) -> Pins:
+    """Open every pin that the configuration names, the bolt's first; ``guarded`` is what moves the bolt in its place.
 
     Raises:
         HardwareError: the library of ``pins.factory`` is missing, or a pin cannot be had.
     """
     board = _open_board(config.factory)
     try:
-        numbers = {"bolt": config.bolt, "bolt2": config.bolt2}
-        coils = [GpioFlap(name, pin, lock.lease_s, (clock, board)) for name, pin in numbers.items() if pin >= 0]
-        flap = bolt_flap(tuple(coils), lock, clock)
+        flap = guarded or _bolts(config, lock, clock, board)
         sensors = GpioSensors(config, board)
         lamp = GpioLamp(config.lamp, board) if config.lamp >= 0 else AbsentLamp()
         indicator = GpioIndicator(config.led, board) if config.led >= 0 else AbsentIndicator()
@@ -254,6 +252,12 @@ def open_pins(config: PinsConfig, lock: LockConfig, clock: Clock) -> Pins:
         board.factory.close()  # takes every pin it has handed out back to an input
         raise
     return Pins(flap, lamp, sensors, indicator, board)
+
+
+def _bolts(config: PinsConfig, lock: LockConfig, clock: Clock, board: Board) -> Flap:
+    numbers = {"bolt": config.bolt, "bolt2": config.bolt2}
+    coils = [GpioFlap(name, pin, lock.lease_s, (clock, board)) for name, pin in numbers.items() if pin >= 0]
+    return bolt_flap(tuple(coils), lock, clock)
 
 
 def _open_board(name: str) -> Board:

@@ -24,7 +24,9 @@ def simulate(arguments: argparse.Namespace) -> int:
     """Run the daemon as on the device, in real time and for ever, with twins for hardware."""
     stop = StopFlag()
     stop.listen()
-    stage = simulation.stage(find_scene(arguments.simulate), _directory(None), speed=1.0, endless=True)
+    out = _directory(None)
+    out.mkdir(parents=True, exist_ok=True)  # without it the journal cannot be read, and the coil is taken to be hot
+    stage = simulation.stage(find_scene(arguments.simulate), out, speed=1.0, endless=True)
     prepare_logs(stage.config)
     Daemon(stage.config, stage.devices, Host(stage.clock, SystemdHeartbeat()), Stores(stage.files)).run(stop)
     return 0
