@@ -105,7 +105,11 @@ def _memory(config: Config, loaded: LoadedModel, journal: Journal, host: Host, s
     bounds = assembly.rules(config, loaded.evidence).bounds
     keeping = Keeping(Thresholds(bounds.admit, bounds.prey), config.spool.random_share)
     spool = Spool(Path(config.state.directory) / "spool", config.spool, stores.files)
-    return Memory(Recorder(journal, spool, host.clock, keeping, stores.listener), journal.load_heat(now, config.lock))
+    recorder = Recorder(journal, spool, host.clock, keeping, stores.listener)
+    shelf = assembly.galleries(config, stores.files).shelf()
+    for why in shelf.broken:
+        recorder.event("gallery_broken", why)
+    return Memory(recorder, journal.load_heat(now, config.lock), shelf.galleries)
 
 
 def prepare_logs(config: Config) -> None:

@@ -12,7 +12,7 @@ from words import BOUNDS, EVIDENCE, MIMIS_CHIP, STRANGE_CHIP, patch, rules, scor
 from edge.messages import LABELS, Label, Observation, QualityWhy, Residents, VerdictKind
 from edge.policy import Budgets, VisitJudge, blind_admits, frame_llrs, novelty, wald_bounds
 
-ANY_CAT = Residents(by_chip=(), any_cat=True)
+ANY_CAT = Residents(cats=(), any_cat=True)
 
 
 def judged(observations: list[Observation], chips: tuple[str, ...] = (MIMIS_CHIP,)) -> VisitJudge:
