@@ -203,10 +203,9 @@ def at_home(galleries: Sequence[Gallery]) -> IdentitySettings | None:
     told = [gallery for gallery in galleries if len(gallery.confirmed) >= HOME_VISITS]
     if len(told) < 2:
         return None
-    own = [_nearness_of(visit, unconfirm(cat, visit.visit_id).active) for cat in told for visit in cat.confirmed]
-    other = [
-        _nearness_of(visit, rival.active) for cat in told for visit in cat.confirmed for rival in told if rival != cat
-    ]
+    visits = [(cat, visit) for cat in told for visit in cat.confirmed]
+    own = [_nearness_of(visit, unconfirm(cat, visit.visit_id).active) for cat, visit in visits]
+    other = [_nearness_of(visit, rival.active) for cat, visit in visits for rival in told if rival is not cat]
     return fitted(own, other)
 
 
