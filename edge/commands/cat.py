@@ -232,7 +232,7 @@ def _listed(path: Path, text: str) -> bool:
     try:
         replace(DiskFiles(), path, text.encode())
     except OSError as error:
-        block = text[text.rindex("[[cat]]") :]
+        block = text[text.rindex("[[cat]]") :].rstrip()
         print(f"catflap: {path}: cannot be written ({error.strerror}); add to it:\n{block}", file=sys.stderr)
         return False
     print(f"{path}: [[cat]] added")
