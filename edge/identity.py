@@ -177,11 +177,11 @@ class Recogniser:
         """Take the residents' exemplars in their order (none: unknown by camera) and what a nearness is worth."""
         self._settings = settings
         self._stacks = [np.array([exemplar.embedding for exemplar in gallery]) for gallery in galleries]
-        self._silent = settings is None or not any(len(stack) for stack in self._stacks)
+        self._anybody = any(len(stack) for stack in self._stacks)
 
     def likeness(self, scores: Scores) -> tuple[float, ...]:
         """Return a log-likelihood ratio per resident; 0 for one without a gallery, empty where nobody has one."""
-        if self._silent or self._settings is None:
+        if self._settings is None or not self._anybody:
             return ()
         embedding, settings = np.array(scores.embedding), self._settings
         return tuple(worth(_nearness(embedding, stack), settings) if len(stack) else 0.0 for stack in self._stacks)

@@ -355,7 +355,8 @@ def test_prey_that_was_seen_is_final_once_nothing_is() -> None:
 def test_every_cat_is_never_an_excuse_for_prey() -> None:
     """Where every cat counts as ours, a cat that may bring prey in excuses no other."""
     residents = replace(home(Needs.CHIP, prey_check=False), any_cat=True)
-    assert VerdictKind.REFUSE_PREY is met(residents, (), frames(Label.CAT_PREY, 8)).kind
+    seen_rows = [*frames(Label.CAT_PREY, 8), *frames(Label.CAT_CLEAR, 60, start=8)]
+    assert VerdictKind.REFUSE_PREY is met(residents, (), seen_rows).kind
 
 
 def test_nothing_that_is_no_cat_comes_in_on_an_unchecked_cats_chip() -> None:
