@@ -25,11 +25,13 @@ from edge.adapters.video import open_video
 from edge.coil import CoilGuard
 from edge.door import Door, DoorTimes
 from edge.errors import HardwareError
+from edge.galleries import Galleries
 from edge.gate import Gate, GateSettings
 from edge.house import HouseState, house_rules
 from edge.housekeeper import HouseKeeper
+from edge.identity import Confirmation, Exemplar, Gallery, IdentitySettings, Recogniser, at_home
 from edge.keeper import CameraKeeper, ReaderKeeper
-from edge.messages import EvidenceSettings, Residents, Rules
+from edge.messages import Box, EvidenceSettings, Needs, Patch, Resident, Residents, Rules
 from edge.pipeline import Model, Parts, Pipeline, Wishes
 from edge.policy import Budgets, wald_bounds
 from edge.quality import QualityJudge, QualitySettings
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     from edge.adapters.gpio import Pins
     from edge.config import Config
+    from edge.files import Files
     from edge.ports import (
         Camera,
         ChipReader,
@@ -53,6 +56,9 @@ if TYPE_CHECKING:
         Record,
         Sensors,
     )
+
+
+_NOWHERE = Box(0, 0, 1, 1)  # a kept picture has no place in a frame any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +93,12 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a loop remembers with: where its record goes, and the heat the coil still holds from before."""
+    """What a loop remembers with: where its record goes, the coil's heat from before, what its cats look like."""
 
     record: Record
     heat_s: float
     house: HouseState = field(default_factory=HouseState)
+    galleries: tuple[Gallery, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,7 @@ class LoadedModel:
     evidence: EvidenceSettings
     model_id: str
     runtime: str
+    identity: IdentitySettings | None = None
 
 
 def bundle_directory(name: str) -> Path:
@@ -126,7 +134,7 @@ def load_model(name: str, runtime: str, threads: int) -> LoadedModel:
         embedding=manifest.embedding.quantisation,
         calibration=manifest.calibration,
     )
-    return LoadedModel(model, manifest.evidence, bundle.model_id, interpreter.runtime)
+    return LoadedModel(model, manifest.evidence, bundle.model_id, interpreter.runtime, manifest.identity)
 
 
 def open_bolt_and_pins(config: Config, clock: Clock) -> Pins:
@@ -186,13 +194,60 @@ def open_control(config: Config) -> Control:
 
 def rules(config: Config, evidence: EvidenceSettings) -> Rules:
     """Return what every visit is judged by."""
-    listed = tuple((cat.chip, cat.name) for cat in config.cat if cat.chip)
+    listed = tuple(Resident(cat.name, cat.chip, Needs(cat.known_by), cat.prey_check) for cat in config.cat)
     return Rules(
         evidence=evidence,
         bounds=wald_bounds(Budgets(config.door.prey_let_in, config.door.resident_refused)),
-        residents=Residents(by_chip=listed, any_cat=config.door.identity == "any_cat"),
+        residents=Residents(cats=listed, any_cat=config.door.identity == "any_cat"),
         blind_after_s=config.door.blind_after_s,
     )
+
+
+def galleries(config: Config, files: Files) -> Galleries:
+    """Return the store of what the residents look like."""
+    return Galleries(Path(config.state.directory) / "residents", files)
+
+
+def fit_to(gallery: Gallery, loaded: LoadedModel) -> Gallery | None:
+    """Return a gallery with the embeddings of this model, made anew from its pictures where another model made them.
+
+    Returns None where the pictures have another size than this model takes: the cat is then unknown by camera.
+
+    Raises:
+        HardwareError: the runtime failed.
+    """
+    recipe = loaded.model.recipe
+    pictures = (*gallery.enrolled, *(exemplar for visit in gallery.confirmed for exemplar in visit.exemplars))
+    if any(exemplar.patch.shape != (recipe.height_px, recipe.width_px) for exemplar in pictures):
+        return None
+    if gallery.model_id == loaded.model_id:
+        return gallery
+    confirmed = tuple(
+        Confirmation(visit.visit_id, _embedded(visit.exemplars, loaded.model)) for visit in gallery.confirmed
+    )
+    return Gallery(gallery.name, loaded.model_id, _embedded(gallery.enrolled, loaded.model), confirmed)
+
+
+def _embedded(exemplars: tuple[Exemplar, ...], model: Model) -> tuple[Exemplar, ...]:
+    return tuple(Exemplar(each.patch, model.score(Patch(each.patch, _NOWHERE)).embedding) for each in exemplars)
+
+
+def identity_settings(known: tuple[Gallery, ...], loaded: LoadedModel) -> IdentitySettings | None:
+    """Return what a likeness is worth: as the model's maker measured it, else as this home's visits say, else None."""
+    return loaded.identity or at_home(known)
+
+
+def recogniser(config: Config, loaded: LoadedModel, kept: tuple[Gallery, ...]) -> Recogniser:
+    """Return what tells the listed cats from strangers, in the order of the configuration.
+
+    Raises:
+        HardwareError: the runtime failed.
+    """
+    listed = {cat.name for cat in config.cat}
+    fitting = (fit_to(gallery, loaded) for gallery in kept if gallery.name in listed)
+    known = {gallery.name: gallery for gallery in fitting if gallery is not None}
+    looks = [known[cat.name].active if cat.name in known else () for cat in config.cat]
+    return Recogniser(looks, identity_settings(tuple(known.values()), loaded))
 
 
 def gate_settings(config: Config) -> GateSettings:
@@ -251,6 +306,7 @@ def pipeline(
         gate=Gate(gate_settings(config)),
         quality=QualityJudge(QualitySettings()),
         model=loaded.model,
+        recogniser=recogniser(config, loaded, memory.galleries),
         door=Door(DoorTimes(config.door.open_s, config.door.hold_off_s)),
         coil=CoilGuard(config.lock, memory.heat_s, host.clock.monotonic_ns()),
         house=HouseKeeper(house_rules(config), watch, host.clock, memory.record, memory.house),

@@ -21,6 +21,7 @@ import numpy as np
 from edge.codec import from_json
 from edge.errors import InputError, TrustError
 from edge.features import Recipe  # noqa: TC001 - the codec reads the hints of Manifest at run time
+from edge.identity import IdentitySettings  # noqa: TC001 - as above
 from edge.messages import LABELS, EvidenceSettings, Grey, Label, Metric
 from edge.scoring import Calibration, Quantisation
 
@@ -81,7 +82,10 @@ class FileSpec:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What ``manifest.json`` says, checked. Recipe, calibration and evidence belong to the model and travel with it."""
+    """What ``manifest.json`` says, checked. Recipe, calibration and evidence belong to the model and travel with it.
+
+    ``identity`` says what a likeness by this model's embedding is worth; without it nobody has measured that.
+    """
 
     format: int
     name: str
@@ -97,6 +101,7 @@ class Manifest:
     metrics: tuple[Metric, ...]
     runtimes: tuple[str, ...]
     files: tuple[FileSpec, ...]
+    identity: IdentitySettings | None = None
 
     @property
     def logits(self) -> OutputSpec:
@@ -256,6 +261,9 @@ def _check_judgement(manifest: Manifest, origin: Path) -> None:
     _require(0 < evidence.discount_floor <= 1, f"{origin}: evidence.discount_floor: is not above 0 and at most 1")
     _require(evidence.discount_scale > 0, f"{origin}: evidence.discount_scale: must be above 0")
     _require(1 <= evidence.min_frames <= 100, f"{origin}: evidence.min_frames: {evidence.min_frames} is not 1 to 100")
+    if manifest.identity is not None:
+        _require(manifest.identity.slope >= 0, f"{origin}: identity.slope: must be at least 0")
+        _require(0 <= manifest.identity.equal_error <= 0.5, f"{origin}: identity.equal_error: is not 0 to 0.5")
 
 
 def _check_files(manifest: Manifest, origin: Path) -> None:

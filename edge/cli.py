@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     _judge(commands.add_parser)
     _state(commands.add_parser)
     _door(commands.add_parser)
+    _cat(commands.add_parser)
     return parser
 
 
@@ -136,6 +137,32 @@ def _door(add: Callable[..., argparse.ArgumentParser]) -> None:
         _config_option(parser)
         _json_option(parser)
         parser.set_defaults(act="door:speak", command=word.replace("-", "_"))
+
+
+def _cat(add: Callable[..., argparse.ArgumentParser]) -> None:
+    cat = add("cat", help="who lives here, and what they look like")
+    what = cat.add_subparsers(required=True, metavar="WHAT")
+    enrol = what.add_parser("add", help="enrol a cat from photographs")
+    enrol.add_argument("name", metavar="NAME")
+    enrol.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+    enrol.add_argument("--chip", default="", metavar="N", help="its chip number, 15 digits")
+    enrol.set_defaults(act="cat:add")
+    everyone = what.add_parser("list", help="who lives here")
+    _json_option(everyone)
+    everyone.set_defaults(act="cat:list_all")
+    forget = what.add_parser("forget", help="remove a cat's pictures")
+    forget.add_argument("name", metavar="NAME")
+    forget.set_defaults(act="cat:forget")
+    confirm = what.add_parser("confirm", help="say that a visit was this cat's")
+    confirm.add_argument("--sure", action="store_true", help="even though it looks unlike this cat")
+    confirm.set_defaults(act="cat:confirm_visit")
+    unconfirm = what.add_parser("unconfirm", help="take that back")
+    unconfirm.set_defaults(act="cat:unconfirm_visit")
+    for parser in (confirm, unconfirm):
+        parser.add_argument("name", metavar="NAME")
+        parser.add_argument("visit", metavar="VISIT", help="as `catflap spool list` names it")
+    for parser in (enrol, everyone, forget, confirm, unconfirm):
+        _config_option(parser)
 
 
 def _config_option(parser: argparse._ActionsContainer) -> None:

@@ -1,5 +1,7 @@
 """Frozen dataclasses as JSON and back, strictly: the same keys, the same types, finite numbers. Floor 1.
 
+A key whose field has a default may be absent: it was added after the file was written.
+
 It knows what the house's records are made of (text, numbers, truth values, words of a StrEnum, ``X | None``,
 ``tuple[X, ...]`` and ``tuple[X, Y]``, dataclasses of these) and refuses everything else.
 """
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from edge.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 Value = TypeVar("Value")
@@ -35,8 +38,11 @@ def to_json(value: object) -> bytes:
         raise InputError(f"{type(value).__name__}: holds a number that is not finite") from error
 
 
-def from_json(kind: type[Value], data: bytes, path: Path) -> Value:
+def from_json(kind: type[Value], data: bytes, path: Path, upgrade: Callable[[Any], object] | None = None) -> Value:
     """Return the dataclass ``kind`` that ``data``, read from ``path``, says.
+
+    ``upgrade`` brings what was written in an older form to today's before it is checked; it may raise KeyError,
+    TypeError or ValueError for what is neither.
 
     Raises:
         InputError: one line: file, key, what is allowed.
@@ -45,6 +51,10 @@ def from_json(kind: type[Value], data: bytes, path: Path) -> Value:
         table = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is not JSON, or not all of it: {error}") from error
+    try:
+        table = table if upgrade is None else upgrade(table)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: is written in no form that is known here: {error!r}") from error
     try:
         return typing.cast("Value", _decode(kind, table, kind.__name__))
     except InputError as error:
@@ -66,9 +76,14 @@ def _decode(kind: Any, value: object, where: str) -> object:  # noqa: ANN401 - a
 
 def _dataclass(kind: Any, value: object, where: str) -> object:  # noqa: ANN401 - as above
     hints = _hints(kind)
-    if not isinstance(value, dict) or value.keys() != hints.keys():
+    if not isinstance(value, dict) or not hints.keys() - _optional(kind) <= value.keys() <= hints.keys():
         _refuse(where, value, f"a table of {', '.join(hints)}")
-    return kind(**{name: _decode(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})
+    return kind(**{name: _decode(hints[name], entry, f"{where}.{name}") for name, entry in value.items()})
+
+
+@functools.cache
+def _optional(kind: Any) -> frozenset[str]:  # noqa: ANN401 - as above
+    return frozenset(entry.name for entry in dataclasses.fields(kind) if entry.default is not dataclasses.MISSING)
 
 
 @functools.cache

@@ -165,7 +165,9 @@ class DoorConfig:
     """What the owner wants of the door."""
 
     identity: str = _choice(
-        "chip", ("chip", "any_cat"), "who is ours: the cats whose chip is listed, or (with a warning) every cat"
+        "chip",
+        ("chip", "any_cat"),
+        "who is ours: the cats that are listed, each known by what it needs, or (with a warning) every cat",
     )
     prey_let_in: float = _number(
         0.02, 0.0001, 0.2, "budget: probability per visit that prey, or anything but a clean cat, gets in"
@@ -266,6 +268,19 @@ class CatConfig:
     hours: tuple[Span, ...] = _several(
         (), span_of, "when it may come in; left out: at any hour", "a list of spans of the day"
     )
+    needs: str = _choice(
+        "auto",
+        ("auto", "chip", "camera", "either", "both"),
+        "by what it must be known; auto: by its chip where one is listed, by the camera where none is",
+    )
+    prey_check: bool = _flag(True, "whether prey in its mouth keeps it out (false: this cat may bring it in)")
+
+    @property
+    def known_by(self) -> str:
+        """``needs`` with auto resolved: chip, camera, either or both."""
+        if self.needs != "auto":
+            return self.needs
+        return "chip" if self.chip else "camera"
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,14 +337,45 @@ def load(path: Path) -> Config:
     Raises:
         ConfigError: one line with file, key and what is allowed.
     """
+    return parse(_table(_text_of(path), path), str(path))
+
+
+def with_cat(path: Path, name: str, chip: str) -> tuple[Config, str | None]:
+    """Return a file's configuration with a cat listed, and the file's new text; None where the cat is listed already.
+
+    ``chip`` may be empty. Nothing is written.
+
+    Raises:
+        ConfigError: the file or what comes of it is no configuration, or the cat is listed with another chip.
+    """
+    text = _text_of(path)
+    listed = _table(text, path).get("cat", [])
+    here = next((cat for cat in listed if isinstance(cat, dict) and cat.get("name") == name), None)
+    if here is not None:
+        if chip and here.get("chip", "") != chip:
+            raise ConfigError(
+                f"{path}: cat {name}: is listed with chip {here.get('chip') or '(none)'}; change it there"
+            )
+        return parse(_table(text, path), str(path)), None
+    chip_line = f'chip = "{chip}"\n' if chip else ""
+    longer = f"{text.rstrip()}\n\n[[cat]]\nname = {json.dumps(name, ensure_ascii=False)}\n{chip_line}"
+    return parse(_table(longer, path), str(path)), longer
+
+
+def _text_of(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not TOML: {error}") from error
-    return parse(table, str(path))
+
+
+def _table(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from error
 
 
 def parse(table: dict[str, Any], origin: str) -> Config:
@@ -519,11 +565,24 @@ def _check_cats(config: Config, origin: str) -> None:
         twice = next((value for value in values if values.count(value) > 1), None)
         if twice is not None:
             raise ConfigError(f"{origin}: cat.{what}: {twice!r} is there twice; each cat needs its own")
-    if config.door.identity == "chip" and (config.chip.kind == "none" or not chips):
+    if config.door.identity == "chip":
+        _check_known(config, origin)
+
+
+def _check_known(config: Config, origin: str) -> None:
+    """Refuse a list by which no cat, or one that is listed, could never be known."""
+    if not config.cat:
         raise ConfigError(
-            f"{origin}: door.identity: chip can let no cat in without a chip reader (chip.kind) and a [[cat]] with a"
-            " chip; list one, or choose any_cat"
+            f"{origin}: door.identity: chip can let no cat in without a [[cat]]; list one, or choose any_cat"
         )
+    for cat in config.cat:
+        if cat.known_by in ("chip", "both") and not cat.chip:
+            raise ConfigError(f"{origin}: cat {cat.name}: needs = {cat.needs!r} lets it in never: no chip is listed")
+        if cat.known_by in ("chip", "both") and config.chip.kind == "none":
+            raise ConfigError(
+                f"{origin}: cat {cat.name}: needs its chip and can be let in by no chip reader (chip.kind is none);"
+                " wire one, set its needs to camera, or set door.identity to any_cat"
+            )
 
 
 def _check_house(config: Config, origin: str) -> None:
@@ -556,13 +615,9 @@ def describe(config: Config) -> list[tuple[str, object, str, str]]:
             for entry in dataclasses.fields(section)
         )
     rows.extend(
-        (
-            f"cat[{index}]",
-            " ".join([cat.name, cat.chip, *map(str, cat.hours)]).strip(),
-            "name, chip and hours",
-            "a cat that lives here",
-        )
+        (f"cat[{index}].{entry.name}", _written(getattr(cat, entry.name)), _allowed(entry), entry.metadata["doc"])
         for index, cat in enumerate(config.cat)
+        for entry in dataclasses.fields(cat)
     )
     return rows
 

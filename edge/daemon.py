@@ -107,7 +107,10 @@ def _memory(config: Config, loaded: LoadedModel, journal: Journal, host: Host, s
     keeping = Keeping(Thresholds(bounds.admit, bounds.prey), config.spool.random_share)
     spool = Spool(Path(config.state.directory) / "spool", config.spool, stores.files)
     record = Recorder(journal, spool, host.clock, keeping, stores.listener)
-    return Memory(record, journal.load_heat(now, config.lock), _house(journal, record))
+    shelf = assembly.galleries(config, stores.files).shelf()
+    for why in shelf.broken:
+        record.event("gallery_broken", why)
+    return Memory(record, journal.load_heat(now, config.lock), _house(journal, record), shelf.galleries)
 
 
 def _house(journal: Journal, record: Recorder) -> HouseState:

@@ -22,6 +22,8 @@ from edge.adapters.rfid import SerialChipReader
 from edge.adapters.tflite import open_interpreter
 from edge.errors import CatflapError
 from edge.features import tensor
+from edge.files import DiskFiles
+from edge.identity import HOME_VISITS, POOR_EQUAL_ERROR
 from edge.messages import Box, Patch
 from edge.walltime import BUILT_IN
 
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge.bundle import Golden, GoldenOutputs
-    from edge.config import Config
+    from edge.config import CatConfig, Config
+    from edge.identity import IdentitySettings
     from edge.messages import Grey
     from edge.ports import Camera, ChipReader, Clock, Flap, Interpreter, Sensors
 
@@ -137,6 +140,7 @@ def examine(config: Config, clock: Clock, openers: Openers, places: Places) -> t
         _time_source(places),
         _guarded("temperature", lambda: _temperature(places)),
         _guarded("power", lambda: _power(places)),
+        _guarded("cats", lambda: _cats(config)),
         *_settings(config),
     )
 
@@ -308,6 +312,41 @@ def _power(places: Places) -> Finding:
     if past:
         return _wrong("power", f"since the start: {', '.join(past)}", do, Level.WARNING)
     return _well("power", "no undervoltage, no throttling since the start")
+
+
+def _cats(config: Config) -> Finding:
+    """Say of the cats that the camera is to know whether it can."""
+    asked = [cat for cat in config.cat if cat.known_by != "chip"] if config.door.identity == "chip" else []
+    shelf = assembly.galleries(config, DiskFiles()).shelf()
+    if shelf.broken:
+        return _wrong("cats", "; ".join(shelf.broken), "`catflap cat forget` that cat and add its photographs again")
+    if not asked:
+        return _well("cats", "no cat needs the camera to be known")
+    loaded = assembly.load_model(config.model.bundle, config.model.runtime, config.model.threads)
+    fitting = {gallery.name: assembly.fit_to(gallery, loaded) for gallery in shelf.galleries}
+    unknown = [cat.name for cat in asked if fitting.get(cat.name) is None]
+    if unknown:
+        return _wrong("cats", f"the camera knows nothing of {', '.join(unknown)} by this model", _ENROL)
+    return _worth_of(assembly.identity_settings(tuple(g for g in fitting.values() if g is not None), loaded), asked)
+
+
+def _worth_of(settings: IdentitySettings | None, asked: list[CatConfig]) -> Finding:
+    """Say what the camera's word on a cat is worth; an error where a cat depends on it and it is worth nothing."""
+    names = ", ".join(cat.name for cat in asked)
+    depend = any(cat.known_by in ("camera", "both") for cat in asked)
+    grave = Level.ERROR if depend else Level.WARNING
+    if settings is None:
+        return _wrong(
+            "cats", f"nobody has measured how well the camera tells cats apart: {names} unknown by it", _CHIP, grave
+        )
+    told = f"the camera errs on {settings.equal_error:.0%} of visits (measured on {settings.visits})"
+    if settings.equal_error > POOR_EQUAL_ERROR:
+        return _wrong("cats", f"{told}: too often to know {names} by", _CHIP, grave)
+    return _well("cats", told)
+
+
+_ENROL = "`catflap cat add NAME PHOTO...`, or let it be known by its chip (cat.needs)"
+_CHIP = f"let it be known by its chip (cat.needs = 'chip'), or confirm {HOME_VISITS} visits each of two cats or more"
 
 
 def _throttled(places: Places) -> str | None:

@@ -124,6 +124,11 @@ class Scores:
         """Return the probability of one label, 0..1."""
         return self.probabilities[_PLACE[label]]
 
+    @property
+    def cat(self) -> float:
+        """The probability that it is a cat, whatever its mouth, 0..1."""
+        return math.fsum(self.of(label) for label in (Label.CAT_HIDDEN, Label.CAT_CLEAR, Label.CAT_PREY))
+
     def top(self) -> Label:
         """Return the most probable label."""
         return LABELS[self.probabilities.index(max(self.probabilities))]
@@ -133,7 +138,9 @@ class Scores:
 class Observation:
     """One watched frame of a visit. ``at_ns`` counts from the visit's first frame.
 
-    ``patch`` and ``scores`` are None for a frame that is no evidence: ``quality.why`` says why.
+    ``patch`` and ``scores`` are None for a frame that is no evidence: ``quality.why`` says why. ``likeness`` is, for
+    each listed resident in their order, the log-likelihood ratio of this frame's embedding between that resident and a
+    stranger; empty where the camera knows nobody.
     """
 
     seq: int
@@ -142,6 +149,7 @@ class Observation:
     quality: Quality
     patch: Patch | None
     scores: Scores | None
+    likeness: tuple[float, ...] = ()
 
 
 class VerdictKind(StrEnum):
@@ -340,16 +348,35 @@ class Bounds:
     prey: float
 
 
+class Needs(StrEnum):
+    """By what a resident must be known before it is let in."""
+
+    CHIP = "chip"
+    CAMERA = "camera"
+    EITHER = "either"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """A cat that lives here. ``chip`` is empty where none is listed; without ``prey_check`` its prey is let in."""
+
+    name: str
+    chip: str
+    needs: Needs
+    prey_check: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Residents:
-    """Who is ours. ``by_chip`` pairs chip and name; ``any_cat`` takes every cat for ours and needs no chip."""
+    """Who is ours: the listed cats; ``any_cat`` takes every cat for ours and needs neither chip nor likeness."""
 
-    by_chip: tuple[tuple[str, str], ...]
+    cats: tuple[Resident, ...]
     any_cat: bool
 
     def name_of(self, chip: str) -> str | None:
         """Return the resident that carries this chip, or None for a chip nobody listed."""
-        return next((name for known, name in self.by_chip if known == chip), None)
+        return next((cat.name for cat in self.cats if cat.chip == chip), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,13 @@ class Model:
         return scoring.calibrated(logits, embedding, self.logits, self.embedding, self.calibration)
 
 
+class Recogniser(Protocol):
+    """What tells the residents from strangers by their looks."""
+
+    def likeness(self, scores: Scores) -> tuple[float, ...]:
+        """Return a log-likelihood ratio per listed resident, in their order; empty where nobody is known by camera."""
+
+
 class Gate(Protocol):
     """What tells whether somebody is there: the gate, or in a replay of stills one that is always open."""
 
@@ -114,6 +121,7 @@ class Parts:
     gate: Gate
     quality: QualityJudge
     model: Model
+    recogniser: Recogniser
     door: Door
     coil: CoilGuard
     house: HouseKeeper
@@ -286,7 +294,8 @@ class Pipeline:
         if frame is not None and quality.ok:
             patch, scores, quality = self._score(frame, motion, quality)
         seq = frame.seq if frame is not None else NO_FRAME_SEQ
-        observation = Observation(seq, visit.at_ns(now_ns), motion, quality, patch, scores)
+        likeness = () if scores is None else self._parts.recogniser.likeness(scores)
+        observation = Observation(seq, visit.at_ns(now_ns), motion, quality, patch, scores, likeness)
         visit.observe(observation, self._parts.camera.still)
 
     def _score(self, frame: Frame, motion: Motion, quality: Quality) -> tuple[Patch, Scores | None, Quality]:
@@ -308,9 +317,12 @@ class Pipeline:
 
     def _end_visit(self, visit: OpenVisit, now_ns: int) -> None:
         self._visit = None
-        closed = visit.close(now_ns, self._provenance)
-        self._last_verdict = closed.verdict
-        self._parts.record.visit(closed)
+        finished = visit.close(now_ns, self._provenance)
+        if finished.verdict.kind is VerdictKind.REFUSE_PREY and not visit.obeyed:
+            # The prey waited for a cat that may bring it in to be known, in vain: the hold-off begins all the same.
+            self._entry.prey(now_ns)
+        self._last_verdict = finished.verdict
+        self._parts.record.visit(finished)
 
     # --- the door --------------------------------------------------------------------------------------------------
 

@@ -17,9 +17,11 @@ from edge.messages import (
     Bounds,
     EvidenceSettings,
     Label,
+    Needs,
     Observation,
     Patch,
     QualityWhy,
+    Resident,
     Rules,
     Scores,
     Verdict,
@@ -29,6 +31,15 @@ from edge.messages import (
 PREY_FRAMES = 3
 """The case for prey is the sum over this many of its strongest frames: enough that one false frame does not lock a cat
 out, few enough that clean frames before or after change nothing."""
+
+CHIP_LLR = 16 * math.log(2)
+"""What a chip's number is worth: its telegram carries a checksum of 16 bits (ISO 11784/11785, FDX-B)."""
+
+LIKENESS_FRAMES = 3
+"""Frames of full weight after which a visit's mean likeness is believed as it is; fewer say less in proportion."""
+
+_CAT_SHARE = 0.5  # a frame with less probability of a cat says nothing about whose it is
+_PREY_SEEN = "prey in the mouth on the strongest frames"
 
 _TINY = 1e-6  # likelihood shares are kept this far from 0, so that one frame stays one frame
 
@@ -118,7 +129,7 @@ class VisitJudge:
         self._frames = 0
         self._before: Patch | None = None
         self._resident: str | None = None
-        self._strange_chip: str | None = None
+        self._recognition = Recognition(rules)
         self._at_ns = 0
         self._final: Verdict | None = None
 
@@ -144,11 +155,8 @@ class VisitJudge:
 
     def chip(self, chip: str, at_ns: int) -> None:
         """Take a chip reading. A listed chip names the resident; an unlisted one is remembered as a stranger's."""
-        name = self._residents.name_of(chip)
-        if name is None:
-            self._strange_chip = chip
-        else:
-            self._resident = self._resident or name
+        self._resident = self._resident or self._residents.name_of(chip)
+        self._recognition.chip(chip)
         self._at_ns = max(self._at_ns, at_ns)
         self._decide()
 
@@ -158,6 +166,8 @@ class VisitJudge:
         self._lost = observation.quality.why is QualityWhy.LOST
         if observation.scores is not None and observation.patch is not None:
             self._seen_ns = self._at_ns
+            weight = novelty(observation.patch, self._before, self._settings)
+            self._recognition.frame(observation.scores, observation.likeness, weight)
             self._weigh(observation.scores, observation.patch)
         self._decide()
 
@@ -188,8 +198,11 @@ class VisitJudge:
     def _decide(self) -> None:
         if self._final is not None:
             return
-        if self._prey_llr() >= self._bounds.prey:
-            self._final = self._say(VerdictKind.REFUSE_PREY, "prey in the mouth on the strongest frames")
+        if self._recognition.excused and self._recognition.cat_llr >= self._bounds.admit:
+            if self._frames >= self._settings.min_frames:
+                self._final = self._say(VerdictKind.ADMIT, f"a cat, {self._who()}; its prey is not checked")
+        elif self._prey_llr() >= self._bounds.prey and (self.blind or not self._recognition.may_be_excused):
+            self._final = self._say(VerdictKind.REFUSE_PREY, _PREY_SEEN)
         elif self._may_enter():
             self._final = self._say(VerdictKind.ADMIT, "empty mouth seen, " + self._who())
 
@@ -200,22 +213,22 @@ class VisitJudge:
         return enough and outweighed and self._known()
 
     def _known(self) -> bool:
-        return self._residents.any_cat or self._resident is not None
+        return self._residents.any_cat or self._recognition.known is not None
 
     def _who(self) -> str:
-        return f"chip of {self._resident}" if self._resident else "every cat counts as ours"
+        known = self._recognition.known
+        return self._recognition.how(known) if known else "every cat counts as ours"
 
     def _standing(self) -> Verdict:
         if self._frames == 0 or self.blind:
             return self._say(VerdictKind.BLIND, "the camera was lost" if self._lost else "no frame was evidence")
+        if self._prey_llr() >= self._bounds.prey:
+            return self._say(VerdictKind.REFUSE_PREY, f"{_PREY_SEEN}, and nobody known who may bring it in")
         if self._clean >= self._bounds.admit and not self._known():
-            return self._say(VerdictKind.REFUSE_STRANGER, self._stranger())
+            return self._say(VerdictKind.REFUSE_STRANGER, self._recognition.stranger())
         if self._clean <= self._bounds.refuse:
             return self._refusal()
         return self._say(VerdictKind.UNSURE, "the evidence stayed between the bounds")
-
-    def _stranger(self) -> str:
-        return "a chip that is not listed" if self._strange_chip else "a cat, but no chip was read"
 
     def _refusal(self) -> Verdict:
         label = LABELS[self._sums.index(max(self._sums))]
@@ -228,9 +241,126 @@ class VisitJudge:
         return Verdict(
             kind=kind,
             because=because,
-            resident=self._resident,
+            resident=self._recognition.named,
             at_ns=self._at_ns,
             evidence_frames=self._frames,
             clean_llr=self._clean,
             prey_llr=self._prey_llr(),
         )
+
+
+class Recognition:
+    """Whose visit it is: chips and likenesses of one visit, fused as log-likelihood ratios against *a stranger*.
+
+    A chip is worth ``CHIP_LLR`` for the cat that carries it and as much against every other cat while its own was not
+    read. The camera's word is the mean over the frames that show a cat, discounted for alikeness, and never worth more
+    than a chip: a stranger's chip outweighs any likeness. Nobody is known by default.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        """Start with nobody known."""
+        self._cats = rules.residents.cats
+        self._any_cat = rules.residents.any_cat
+        self._settings = rules.evidence
+        self._by_chip = rules.bounds.admit
+        # Each cat that may be known by its looks is one more chance for a stranger to look like one (Bonferroni).
+        looked_for = sum(cat.needs is not Needs.CHIP for cat in self._cats)
+        self._by_camera = rules.bounds.admit + math.log(max(looked_for, 1))
+        self._refuse = rules.bounds.refuse
+        self._chips: list[str] = []
+        self._likeness = [0.0] * len(self._cats)
+        self._weight = 0.0
+        self.cat_llr = 0.0  # the case for a cat of any mouth against everything that is none
+
+    def chip(self, chip: str) -> None:
+        """Take a chip reading."""
+        self._chips.append(chip)
+
+    def frame(self, scores: Scores, likeness: tuple[float, ...], weight: float) -> None:
+        """Take one believed frame; ``likeness`` is in the residents' order, or empty."""
+        self.cat_llr = max(self.cat_llr + weight * cat_llr(scores, self._settings), self._refuse)
+        if scores.cat <= _CAT_SHARE or not likeness:
+            return
+        self._weight += weight
+        self._likeness = [old + weight * new for old, new in zip(self._likeness, likeness, strict=True)]
+
+    @property
+    def known(self) -> Resident | None:
+        """The resident that is known by what it needs, or None. Of several the best known, then the first read."""
+        known = [cat for cat in self._cats if self._is_known(cat)]
+        return max(known, key=lambda cat: (self._fused(cat), -self._turn(cat)), default=None)
+
+    @property
+    def named(self) -> str | None:
+        """Who is known, or else whose chip was read though that is not all it needs, or None."""
+        cat = self.known or self._carrier()
+        return None if cat is None else cat.name
+
+    @property
+    def excused(self) -> bool:
+        """Whether everyone who is known here may bring prey in."""
+        known = [cat for cat in self._cats if self._is_known(cat)]
+        return bool(known) and not any(cat.prey_check for cat in known)
+
+    @property
+    def may_be_excused(self) -> bool:
+        """Whether nobody is known yet and somebody who may bring prey in could still be."""
+        return not self._any_cat and self.known is None and not all(cat.prey_check for cat in self._cats)
+
+    def how(self, cat: Resident) -> str:
+        """Return by what a known resident is known, in words."""
+        by_chip, by_camera = self._chip_llr(cat) > 0, self._camera_llr(cat) >= self._by_camera
+        words = {(True, True): "chip and likeness", (True, False): "chip", (False, True): "likeness"}
+        return f"{words.get((by_chip, by_camera), 'chip and likeness')} of {cat.name}"
+
+    def stranger(self) -> str:
+        """Return why nobody is known, in words."""
+        carrier = self._carrier()
+        if carrier is not None:
+            return f"chip of {carrier.name}, but it needs {carrier.needs} and the camera does not know it"
+        alike = next((cat for cat in self._cats if self._camera_llr(cat) >= self._by_camera), None)
+        if self._chips:
+            return "a chip that is not listed" + (f" outweighs the likeness to {alike.name}" if alike else "")
+        if alike is not None:
+            return f"it looks like {alike.name}, but no chip was read and it needs {alike.needs}"
+        return "a cat, but no chip was read" + (", and it looks like none of ours" if self._weight else "")
+
+    def _carrier(self) -> Resident | None:
+        return next((cat for chip in self._chips for cat in self._cats if cat.chip == chip), None)
+
+    def _is_known(self, cat: Resident) -> bool:
+        chip, camera = self._chip_llr(cat), self._camera_llr(cat)
+        if cat.needs is Needs.CHIP:
+            return chip > 0
+        if cat.needs is Needs.BOTH:
+            return chip > 0 and camera >= self._by_camera
+        if cat.needs is Needs.CAMERA:
+            return camera >= self._by_camera and self._fused(cat) >= self._by_camera
+        return self._fused(cat) >= (self._by_chip if chip > 0 else self._by_camera)
+
+    def _fused(self, cat: Resident) -> float:
+        chip, camera = self._chip_llr(cat), self._camera_llr(cat)
+        # A cat that has licked herself bald looks like nobody: her looks do not speak against her own chip.
+        return chip + (max(camera, 0.0) if chip > 0 else camera)
+
+    def _turn(self, cat: Resident) -> int:
+        return self._chips.index(cat.chip) if cat.chip in self._chips else len(self._chips)
+
+    def _chip_llr(self, cat: Resident) -> float:
+        if not self._chips:
+            return 0.0
+        return CHIP_LLR if cat.chip in self._chips else -CHIP_LLR
+
+    def _camera_llr(self, cat: Resident) -> float:
+        mean = self._likeness[self._cats.index(cat)] / max(self._weight, LIKENESS_FRAMES)
+        return min(max(mean, -CHIP_LLR), CHIP_LLR)
+
+
+def cat_llr(scores: Scores, settings: EvidenceSettings) -> float:
+    """Return the log-likelihood ratio one frame adds for *a cat* against what is none, before discount."""
+    ours = [label in (Label.CAT_HIDDEN, Label.CAT_CLEAR, Label.CAT_PREY) for label in LABELS]
+    likely = [max(p, _TINY) / prior for p, prior in zip(scores.probabilities, settings.priors, strict=True)]
+    cat = [value for value, is_cat in zip(likely, ours, strict=True) if is_cat]
+    rest = [value for value, is_cat in zip(likely, ours, strict=True) if not is_cat]
+    ratio = math.log(math.fsum(cat) / len(cat) / (math.fsum(rest) / len(rest)))
+    return min(max(ratio, -settings.llr_cap), settings.llr_cap)

@@ -12,7 +12,7 @@ import re
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -28,6 +28,7 @@ from edge.messages import (
     KeyFrame,
     Label,
     Motion,
+    Needs,
     Observation,
     Patch,
     Quality,
@@ -40,7 +41,8 @@ from edge.messages import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-FORMAT = 1
+FORMAT = 2
+"""Since 2 each resident has its rules and each observation its likeness; records of format 1 are read as well."""
 VISIT_FILE = "visit.json"
 PATCHES_FILE = "patches.png"
 JPEG_QUALITY = 85
@@ -103,6 +105,7 @@ class _Seen:
     quality: Quality
     patch: _Cut | None
     scores: Scores | None
+    likeness: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +161,15 @@ def read_record(directory: Path) -> Visit:
         InputError: one line: what is missing, truncated, oversized, foreign or not what its hash says.
     """
     path = directory / VISIT_FILE
-    document = from_json(_Document, _read(path, MAX_VISIT_BYTES), path)
+    document = from_json(_Document, _read(path, MAX_VISIT_BYTES), path, _upgraded)
     _check(document, path)
     patches = _read_patches(directory / PATCHES_FILE, document.patches)
+    residents = len(document.rules.residents.cats)
     return Visit(
         visit_id=document.visit_id,
         started=_started(document, path),
         duration_s=document.duration_s,
-        observations=tuple(_observation(entry, patches, path) for entry in document.observations),
+        observations=tuple(_observation(entry, patches, residents, path) for entry in document.observations),
         chips=document.chips,
         rules=document.rules,
         verdict=document.verdict,
@@ -208,8 +212,21 @@ def _seen(observations: tuple[Observation, ...]) -> tuple[_Seen, ...]:
         cut = None
         if entry.patch is not None:
             cut, row = _Cut(row, entry.patch.box), row + 1
-        seen.append(_Seen(entry.seq, entry.at_ns, entry.motion, entry.quality, cut, entry.scores))
+        seen.append(_Seen(entry.seq, entry.at_ns, entry.motion, entry.quality, cut, entry.scores, entry.likeness))
     return tuple(seen)
+
+
+def _upgraded(document: Any) -> object:  # noqa: ANN401 - JSON that was not looked at yet
+    """Bring a document of format 1 to today's form: there a chip made a resident, and nobody was known by its looks."""
+    if not isinstance(document, dict) or document.get("format") != 1:
+        return document
+    residents = document["rules"]["residents"]
+    cats = [
+        {"name": name, "chip": chip, "needs": Needs.CHIP, "prey_check": True} for chip, name in residents["by_chip"]
+    ]
+    document["rules"]["residents"] = {"cats": cats, "any_cat": residents["any_cat"]}
+    document["observations"] = [{**entry, "likeness": []} for entry in document["observations"]]
+    return {**document, "format": FORMAT}
 
 
 def _stack_file(patches: list[Grey]) -> RecordFile | None:
@@ -341,7 +358,7 @@ def _decode(data: bytes, path: Path) -> Image:
     return image.astype(np.uint8, copy=False)
 
 
-def _observation(seen: _Seen, patches: tuple[Grey, ...], path: Path) -> Observation:
+def _observation(seen: _Seen, patches: tuple[Grey, ...], residents: int, path: Path) -> Observation:
     patch = None
     if seen.patch is not None:
         if not 0 <= seen.patch.row < len(patches):
@@ -351,4 +368,6 @@ def _observation(seen: _Seen, patches: tuple[Grey, ...], path: Path) -> Observat
         patch = Patch(patches[seen.patch.row], seen.patch.box)
     if seen.scores is not None and len(seen.scores.probabilities) != len(LABELS):
         raise InputError(f"{path}: observations: {len(seen.scores.probabilities)} probabilities are not {len(LABELS)}")
-    return Observation(seen.seq, seen.at_ns, seen.motion, seen.quality, patch, seen.scores)
+    if len(seen.likeness) not in (0, residents):
+        raise InputError(f"{path}: observations: {len(seen.likeness)} likenesses are neither 0 nor {residents}")
+    return Observation(seen.seq, seen.at_ns, seen.motion, seen.quality, patch, seen.scores, seen.likeness)

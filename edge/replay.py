@@ -31,6 +31,7 @@ from edge.errors import HardwareError, InputError
 from edge.gate import Gate, OpenGate
 from edge.house import HouseState, no_rules
 from edge.housekeeper import HouseKeeper
+from edge.identity import Recogniser
 from edge.keeper import CameraKeeper
 from edge.messages import LABELS, Frame, Grey, Image, Motion, MotionWhy, Observation
 from edge.pipeline import Parts, Pipeline
@@ -245,7 +246,8 @@ class Replayer:
 
     def _judged_again(self, stored: Visit, source: str) -> Replayed:
         rules = replace(stored.rules, evidence=self._loaded.evidence) if self._other_model else stored.rules
-        observations = tuple(self._scored_again(entry) for entry in stored.observations)
+        one_model = stored.model_id == self._loaded.model_id
+        observations = tuple(self._scored_again(entry, one_model=one_model) for entry in stored.observations)
         verdict = replayed(observations, stored.chips, VisitJudge(rules))
         same = verdict == stored.verdict and observations_agree(observations, stored.observations)
         again = replace(
@@ -260,10 +262,12 @@ class Replayer:
         fields |= {"stored_verdict": stored.verdict.kind, "stored_model": stored.model_id, "same": same}
         return Replayed(fields, same or self._other_model, verdict)
 
-    def _scored_again(self, observation: Observation) -> Observation:
+    def _scored_again(self, observation: Observation, *, one_model: bool) -> Observation:
         if observation.patch is None or observation.scores is None:
             return observation
-        return replace(observation, scores=self._loaded.model.score(observation.patch))
+        # What a likeness was worth went with the galleries of that night; another model's embedding has none.
+        likeness = observation.likeness if one_model else ()
+        return replace(observation, scores=self._loaded.model.score(observation.patch), likeness=likeness)
 
     # --- pictures --------------------------------------------------------------------------------------------------
 
@@ -309,6 +313,7 @@ class Replayer:
             gate=gate,
             quality=QualityJudge(QualitySettings()),
             model=self._loaded.model,
+            recogniser=Recogniser((), None),  # a recording comes without galleries: nobody is known by its looks
             door=Door(DoorTimes(config.door.open_s, config.door.hold_off_s)),
             coil=CoilGuard(config.lock, 0.0, clock.monotonic_ns()),
             house=HouseKeeper(no_rules(config), WallWatch(UTC), clock, collector, HouseState()),

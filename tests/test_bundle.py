@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from edge import bundle
 from edge.bundle import FILES, MANIFEST, factory_directory, golden, load
 from edge.errors import TrustError
+from edge.identity import IdentitySettings
 from edge.messages import LABELS
 
 if TYPE_CHECKING:
@@ -233,3 +234,16 @@ def test_a_golden_set_that_does_not_fit_is_refused(copied: Path, name: str, cont
     _swapped(copied, name, content)
     with pytest.raises(TrustError, match="golden"):
         golden(load(copied))
+
+
+def test_a_manifest_may_say_what_a_likeness_is_worth() -> None:
+    """What was measured of a model travels with it; a bundle made before that has nothing, and nonsense is refused."""
+    raw = json.loads((factory_directory() / MANIFEST).read_text())
+    raw.pop("identity", None)
+    without = bundle.parse(json.dumps(raw).encode(), factory_directory()).identity
+    raw["identity"] = {"midpoint": 4.0, "slope": 2.5, "equal_error": 0.02, "visits": 80}
+    told = bundle.parse(json.dumps(raw).encode(), factory_directory()).identity
+    assert (None, IdentitySettings(4.0, 2.5, 0.02, 80)) == (without, told)
+    raw["identity"]["slope"] = -1.0
+    with pytest.raises(TrustError, match="slope: must be at least 0"):
+        bundle.parse(json.dumps(raw).encode(), factory_directory())

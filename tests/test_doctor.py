@@ -10,13 +10,25 @@ import numpy as np
 import pytest
 from stand_ins import clock_at_1000_s
 
-from edge import doctor
+from edge import assembly, bundle, doctor
 from edge.adapters.absent import AbsentFlap, AbsentSensors
 from edge.adapters.clock import SimClock
 from edge.bundle import Golden, GoldenOutputs
-from edge.config import CameraConfig, ChipConfig, Config, DoorConfig, LockConfig, PinsConfig, SpoolConfig, StateConfig
+from edge.config import (
+    CameraConfig,
+    CatConfig,
+    ChipConfig,
+    Config,
+    DoorConfig,
+    LockConfig,
+    PinsConfig,
+    SpoolConfig,
+    StateConfig,
+)
 from edge.doctor import Finding, Level, Openers, Places, Trial, examine, worst
 from edge.errors import HardwareError, TrustError
+from edge.files import DiskFiles
+from edge.identity import Confirmation, Exemplar, Gallery
 from edge.messages import Frame, SensorReading
 
 if TYPE_CHECKING:
@@ -359,6 +371,48 @@ def test_settings_that_are_probably_not_meant(clinic: Clinic, what: str, doubtfu
     clinic.config = doubtful(clinic.config)
     entry = clinic.finding(what)
     assert (True, False, Level.WARNING, True) == (before, entry.ok, entry.level, bool(entry.do))
+
+
+CAMERA_CAT = CatConfig("Mimi", needs="camera")
+
+
+def gallery(shelf_of: Config, visits: int, cats: int = 1) -> None:
+    """Keep galleries of some cats, each with confirmed visits of noise, as the shipped model's own."""
+    store, rng = assembly.galleries(shelf_of, DiskFiles()), np.random.default_rng(1)
+    model_id = bundle.load(bundle.factory_directory()).model_id
+    for number in range(cats):
+        pictures = tuple(
+            Exemplar(np.zeros((72, 96), np.uint8), tuple(rng.normal(size=32).tolist())) for _ in range(visits)
+        )
+        seen = tuple(Confirmation(f"v{number}-{i}", (picture,)) for i, picture in enumerate(pictures))
+        store.save(Gallery("Mimi" if number == 0 else f"cat {number}", model_id, (), seen))
+
+
+def test_a_cat_the_camera_is_to_know_and_does_not_is_an_error(clinic: Clinic) -> None:
+    """Without a gallery, or without anybody having measured the camera, a cat that depends on it is locked out."""
+    clinic.config = replace(clinic.config, cat=(CAMERA_CAT,))
+    nobody = clinic.finding("cats")
+    gallery(clinic.config, 6)
+    unmeasured = clinic.finding("cats")
+    assert (Level.ERROR, Level.ERROR) == (nobody.level, unmeasured.level)
+    assert "knows nothing of Mimi" in nobody.says
+    assert "nobody has measured" in unmeasured.says
+
+
+def test_a_camera_that_errs_too_often_is_warned_of_with_its_figure(clinic: Clinic) -> None:
+    """Where a home's own visits tell cats apart by chance, the finding says how often the camera errs."""
+    clinic.config = replace(clinic.config, cat=(CatConfig("Mimi", "276098106123456", needs="either"),))
+    gallery(clinic.config, 6, cats=2)
+    entry = clinic.finding("cats")
+    assert (Level.WARNING, False, True) == (entry.level, entry.ok, "errs on" in entry.says)
+
+
+def test_a_damaged_gallery_is_found(clinic: Clinic) -> None:
+    """A gallery that cannot be read is named, with what to do."""
+    gallery(clinic.config, 1)
+    next((clinic.root / "state" / "residents").iterdir()).write_text("{")
+    entry = clinic.finding("cats")
+    assert (Level.ERROR, True) == (entry.level, "forget" in entry.do)
 
 
 def test_the_worst_finding_counts() -> None:

@@ -148,3 +148,8 @@ def test_a_visit_holds_what_replay_needs(tmp_path: Path) -> None:
         all(entry.patch is not None and entry.scores is not None for entry in believed),
         all(entry.scores is None and entry.quality.why is not QualityWhy.OK for entry in doubted),
     )
+
+
+def test_prey_that_waited_in_vain_holds_the_door_off_all_the_same(tmp_path: Path) -> None:
+    """Prey whose cat might have been excused and was never known starts the hold-off when the visit ends."""
+    assert DoorState.HOLD_OFF is play(SCENES / "a_strangers_mouse_stays_out.toml", tmp_path).state

@@ -10,10 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from words import BOUNDS, EVIDENCE, MIMIS_CHIP, STRANGE_CHIP, patch, rules, scores, seen, unseen
 
-from edge.messages import LABELS, Label, Observation, QualityWhy, Residents, Scores, VerdictKind
+from edge.messages import (
+    LABELS,
+    Label,
+    Needs,
+    Observation,
+    QualityWhy,
+    Resident,
+    Residents,
+    Scores,
+    Verdict,
+    VerdictKind,
+)
 from edge.policy import Budgets, VisitJudge, blind_admits, frame_llrs, novelty, wald_bounds
 
-ANY_CAT = Residents(by_chip=(), any_cat=True)
+ANY_CAT = Residents(cats=(), any_cat=True)
 
 
 def judged(observations: list[Observation], chips: tuple[str, ...] = (MIMIS_CHIP,)) -> VisitJudge:
@@ -245,3 +256,153 @@ def test_the_judge_is_pure(rows: list[tuple[list[float], int]]) -> None:
 def test_every_label_has_a_prior() -> None:
     """The settings of these tests name a prior for every label there is."""
     assert len(LABELS) == len(EVIDENCE.priors)
+
+
+# --- whose visit it is -----------------------------------------------------------------------------------------------
+
+TOMS_CHIP = "276098100000002"
+
+
+def home(needs: Needs, chip: str = MIMIS_CHIP, *, prey_check: bool = True) -> Residents:
+    """Return a home of Mimi, who needs this, and Tom, who is known by his chip."""
+    cats = (Resident("Mimi", chip, needs, prey_check), Resident("Tom", TOMS_CHIP, Needs.CHIP, prey_check=True))
+    return Residents(cats, any_cat=False)
+
+
+def alike(count: int, likeness: float, label: Label = Label.CAT_CLEAR) -> list[Observation]:
+    """Return frames that look so much like Mimi, and not like Tom."""
+    return [replace(entry, likeness=(likeness, -likeness)) for entry in frames(label, count)]
+
+
+def met(residents: Residents, chips: tuple[str, ...], observations: list[Observation]) -> Verdict:
+    """Return the verdict of a home on a visit whose chips are read before its frames."""
+    judge = VisitJudge(rules(residents=residents))
+    for chip in chips:
+        judge.chip(chip, 0)
+    for observation in observations:
+        judge.frame(observation)
+    return judge.verdict()
+
+
+@pytest.mark.parametrize(
+    ("needs", "chips", "likeness", "because"),
+    [
+        (Needs.CHIP, (MIMIS_CHIP,), 0.0, "empty mouth seen, chip of Mimi"),
+        (Needs.CHIP, (), 8.0, None),
+        (Needs.CAMERA, (), 8.0, "empty mouth seen, likeness of Mimi"),
+        (Needs.CAMERA, (MIMIS_CHIP,), 0.0, None),
+        (Needs.EITHER, (), 8.0, "empty mouth seen, likeness of Mimi"),
+        (Needs.EITHER, (MIMIS_CHIP,), -8.0, "empty mouth seen, chip of Mimi"),
+        (Needs.EITHER, (MIMIS_CHIP,), 8.0, "empty mouth seen, chip and likeness of Mimi"),
+        (Needs.EITHER, (), 1.0, None),
+        (Needs.BOTH, (MIMIS_CHIP,), 8.0, "empty mouth seen, chip and likeness of Mimi"),
+        (Needs.BOTH, (MIMIS_CHIP,), 1.0, None),
+        (Needs.BOTH, (), 8.0, None),
+    ],
+)
+def test_a_cat_is_known_by_what_it_needs(
+    needs: Needs, chips: tuple[str, ...], likeness: float, because: str | None
+) -> None:
+    """Chip, camera, either or both: what is missing of it keeps the door shut, and the verdict says by what."""
+    verdict = met(home(needs), chips, alike(8, likeness))
+    if because is None:
+        assert VerdictKind.REFUSE_STRANGER is verdict.kind
+    else:
+        assert (VerdictKind.ADMIT, because, "Mimi") == (verdict.kind, verdict.because, verdict.resident)
+
+
+@given(st.sampled_from([Needs.CAMERA, Needs.EITHER, Needs.BOTH]), st.floats(-1e3, 1e3), st.integers(1, 60))
+def test_a_strangers_chip_outweighs_any_likeness(needs: Needs, likeness: float, count: int) -> None:
+    """Whatever the camera says, and for however long, a chip that is not listed lets nobody in."""
+    verdict = met(home(needs), (STRANGE_CHIP,), alike(count, likeness))
+    assert VerdictKind.ADMIT is not verdict.kind
+
+
+def test_the_reason_names_what_was_outweighed() -> None:
+    """Where a chip outweighed a likeness, or one of two needs is missing, the verdict says so."""
+    strange = met(home(Needs.EITHER), (STRANGE_CHIP,), alike(8, 8.0)).because
+    half = met(home(Needs.BOTH), (MIMIS_CHIP,), alike(8, 0.0)).because
+    other_half = met(home(Needs.BOTH), (), alike(8, 8.0)).because
+    nobody = met(home(Needs.EITHER), (), alike(8, 0.0)).because
+    assert (
+        "a chip that is not listed outweighs the likeness to Mimi",
+        "chip of Mimi, but it needs both and the camera does not know it",
+        "it looks like Mimi, but no chip was read and it needs both",
+        "a cat, but no chip was read, and it looks like none of ours",
+    ) == (strange, half, other_half, nobody)
+
+
+def test_a_residents_chip_speaks_against_the_likeness_to_another() -> None:
+    """Tom's chip under looks that are Mimi's lets Tom in, not Mimi."""
+    assert "Tom" == met(home(Needs.CAMERA), (TOMS_CHIP,), alike(8, 8.0)).resident
+
+
+def test_what_shows_no_cat_says_nothing_of_whose_it_is() -> None:
+    """Likenesses of a hand or a leaf make nobody known, though a cat comes after them."""
+    judge = VisitJudge(rules(residents=home(Needs.CAMERA)))
+    for observation in [*alike(20, 8.0, Label.PERSON), *[replace(o, likeness=(0.0, 0.0)) for o in alike(8, 0.0)]]:
+        judge.frame(observation)
+    assert VerdictKind.ADMIT is not judge.verdict().kind
+
+
+@given(st.floats(0.0, 3.8), st.integers(1, 100))
+def test_many_alike_frames_say_no_more_than_their_mean(likeness: float, count: int) -> None:
+    """A visit's likeness never adds up beyond what its frames say: a hundred doubtful ones are doubtful."""
+    assert VerdictKind.ADMIT is not met(home(Needs.CAMERA), (), alike(count, likeness)).kind
+
+
+def test_two_cats_to_look_for_are_two_chances_to_err() -> None:
+    """What is enough where one cat is looked for is too little where three are."""
+    one = Residents((Resident("Mimi", "", Needs.CAMERA, prey_check=True),), any_cat=False)
+    three = Residents(one.cats + tuple(Resident(n, "", Needs.CAMERA, prey_check=True) for n in "AB"), any_cat=False)
+    told = [replace(entry, likeness=(4.5,)) for entry in frames(Label.CAT_CLEAR, 8)]
+    told_three = [replace(entry, likeness=(4.5, 0.0, 0.0)) for entry in told]
+    assert (VerdictKind.ADMIT, VerdictKind.REFUSE_STRANGER) == (
+        met(one, (), told).kind, met(three, (), told_three).kind
+    )  # fmt: skip
+
+
+def test_the_owner_may_let_a_cat_bring_its_prey_in() -> None:
+    """With prey_check off a known cat is let in with prey, and the verdict says that this is the owner's choice."""
+    free = met(home(Needs.CHIP, prey_check=False), (MIMIS_CHIP,), frames(Label.CAT_PREY, 8))
+    assert (VerdictKind.ADMIT, "a cat, chip of Mimi; its prey is not checked") == (free.kind, free.because)
+
+
+@pytest.mark.parametrize("chips", [(), (STRANGE_CHIP,), (TOMS_CHIP,), (MIMIS_CHIP, TOMS_CHIP)])
+def test_prey_is_refused_of_everyone_else(chips: tuple[str, ...]) -> None:
+    """Prey of a stranger, of a cat that is checked, or of two at once is refused as ever."""
+    verdict = met(home(Needs.CHIP, prey_check=False), chips, frames(Label.CAT_PREY, 8))
+    assert VerdictKind.REFUSE_PREY is verdict.kind
+
+
+def test_prey_waits_for_the_cat_that_may_bring_it_to_be_known() -> None:
+    """A chip read after the prey was seen still lets the cat in whose owner does not mind; before, nothing is final."""
+    judge = VisitJudge(rules(residents=home(Needs.CHIP, prey_check=False)))
+    for observation in frames(Label.CAT_PREY, 8):
+        judge.frame(observation)
+    waiting = (judge.final, judge.verdict().kind)
+    judge.chip(MIMIS_CHIP, 10**9)
+    assert ((None, VerdictKind.REFUSE_PREY), VerdictKind.ADMIT) == (waiting, judge.verdict().kind)
+
+
+def test_prey_that_was_seen_is_final_once_nothing_is() -> None:
+    """A visit that goes blind waits for nobody: the prey it has seen is refused for good."""
+    judge = VisitJudge(rules(residents=home(Needs.CHIP, prey_check=False)))
+    for observation in [*frames(Label.CAT_PREY, 8), unseen(8, QualityWhy.LOST)]:
+        judge.frame(observation)
+    judge.chip(MIMIS_CHIP, 10**10)
+    assert VerdictKind.REFUSE_PREY is judge.verdict().kind
+
+
+def test_every_cat_is_never_an_excuse_for_prey() -> None:
+    """Where every cat counts as ours, a cat that may bring prey in excuses no other."""
+    residents = replace(home(Needs.CHIP, prey_check=False), any_cat=True)
+    seen_rows = [*frames(Label.CAT_PREY, 8), *frames(Label.CAT_CLEAR, 60, start=8)]
+    assert VerdictKind.REFUSE_PREY is met(residents, (), seen_rows).kind
+
+
+def test_nothing_that_is_no_cat_comes_in_on_an_unchecked_cats_chip() -> None:
+    """A hand or a fox with the chip of a cat that may bring prey in is refused."""
+    for label in (Label.PERSON, Label.OTHER_ANIMAL, Label.EMPTY):
+        verdict = met(home(Needs.CHIP, prey_check=False), (MIMIS_CHIP,), frames(label, 20))
+        assert VerdictKind.REFUSE_OTHER is verdict.kind

@@ -80,6 +80,18 @@ def test_key_frames_are_numbered_jpegs_named_for_their_moment(tmp_path: Path) ->
     assert int(np.abs(read.image.astype(int) - image).max()) <= 2
 
 
+def test_a_record_of_the_first_format_is_still_read(tmp_path: Path) -> None:
+    """Before residents had rules, a chip made one and nobody was known by its looks: such a record reads so."""
+    directory = written(VISIT, tmp_path / "r")
+    document = json.loads((directory / "visit.json").read_text())
+    document["format"] = 1
+    document["rules"]["residents"] = {"by_chip": [["276098106543210", "Mia"]], "any_cat": False}
+    for entry in document["observations"]:
+        del entry["likeness"]
+    (directory / "visit.json").write_text(json.dumps(document))
+    assert plain(VISIT) == plain(read_record(directory))
+
+
 @pytest.mark.parametrize(
     ("visit", "complaint"),
     [
@@ -176,7 +188,8 @@ DAMAGES = {
     "picture a bomb": (rewritten("00_moment_0.jpg", huge, "key_frames", 0, "sha256"), "no JPEG"),
     "picture elsewhere": (edited_at("key_frames", 0, "file", value="../00_moment_0.jpg"), "no key frame's name"),
     "unknown key": (edited(surprise=1), "a table of"),
-    "other format": (edited(format=2), "format 2"),
+    "other format": (edited(format=3), "format 3"),
+    "first format, other keys": (edited(format=1), "no form that is known"),
     "id a path": (edited(visit_id="../../etc"), "no visit's name"),
     "other labels": (edited(labels=["empty"]), "in this order"),
     "no date": (edited(started="yesterday"), "ISO 8601"),
@@ -188,7 +201,8 @@ DAMAGES = {
     "unknown verdict": (edited_at("verdict", "kind", value="maybe"), "one of admit"),
     "verdict a list": (edited_at("verdict", "kind", value=["admit"]), "one of admit"),
     "chips no list": (edited(chips={}), "a list"),
-    "chip pair of three": (edited_at("rules", "residents", "by_chip", value=[["a", "b", "c"]]), "a list of 2"),
+    "residents no list": (edited_at("rules", "residents", "cats", value="Mia"), "a list"),
+    "likeness of more": (edited_at("observations", 0, "likeness", value=[1.0, 2.0]), "neither 0 nor 1"),
     "row outside the stack": (edited_at("observations", 0, "patch", "row", value=2), "row 2"),
     "too few probabilities": (edited_at("observations", 0, "scores", "probabilities", value=[1.0]), "probabilities"),
     "stack without patches": (edited_at("patches", "count", value=0), "not from 1"),

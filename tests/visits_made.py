@@ -19,10 +19,12 @@ from edge.messages import (
     Label,
     Motion,
     MotionWhy,
+    Needs,
     Observation,
     Patch,
     Quality,
     QualityWhy,
+    Resident,
     Residents,
     Rules,
     Scores,
@@ -62,7 +64,7 @@ def _grey(height: int, width: int) -> st.SearchStrategy[Grey]:
     return st.binary(min_size=size, max_size=size).map(lambda b: np.frombuffer(b, np.uint8).reshape(height, width))
 
 
-def _observations(height: int, width: int) -> st.SearchStrategy[Observation]:
+def _observations(height: int, width: int, residents: int) -> st.SearchStrategy[Observation]:
     return st.builds(
         Observation,
         at_ns=TIMES_NS,
@@ -70,6 +72,7 @@ def _observations(height: int, width: int) -> st.SearchStrategy[Observation]:
         quality=st.builds(Quality, mean=FINITE, contrast=FINITE, sharpness=FINITE),
         patch=st.none() | st.builds(Patch, pixels=_grey(height, width), box=BOXES),
         scores=st.none() | SCORES,
+        likeness=st.just(()) | st.tuples(*[FINITE] * residents),
     )
 
 
@@ -77,7 +80,8 @@ def _observations(height: int, width: int) -> st.SearchStrategy[Observation]:
 def visits(draw: st.DrawFn) -> Visit:
     """Draw any visit that could be: its patches of one size, its numbers finite."""
     height, width = draw(st.integers(1, 4)), draw(st.integers(1, 4))
-    observations = st.lists(_observations(height, width), max_size=4).map(tuple)
+    rules = draw(RULES)
+    observations = st.lists(_observations(height, width, len(rules.residents.cats)), max_size=4).map(tuple)
     key_frames = st.lists(st.builds(KeyFrame, image=_grey(8, 9)), max_size=2).map(tuple)
     return draw(
         st.builds(
@@ -87,7 +91,7 @@ def visits(draw: st.DrawFn) -> Visit:
             duration_s=FINITE,
             observations=observations,
             chips=st.lists(st.builds(ChipRead), max_size=2).map(tuple),
-            rules=RULES,
+            rules=st.just(rules),
             verdict=st.builds(Verdict, clean_llr=FINITE, prey_llr=FINITE),
             key_frames=key_frames,
             bolt_s=FINITE,
@@ -110,6 +114,7 @@ def plain(visit: Visit) -> tuple[object, ...]:
             entry.quality,
             None if entry.patch is None else (entry.patch.pixels.tolist(), entry.patch.box),
             entry.scores,
+            entry.likeness,
         )
         for entry in visit.observations
     ]
@@ -153,7 +158,7 @@ def visit_of(
         rules=Rules(
             EvidenceSettings((0.2, 0.2, 0.2, 0.1, 0.2, 0.1), 2.0, 3.0, 0.1, 20.0, 3),
             Bounds(3.9, -2.9, 3.0),
-            Residents((("276098106543210", "Mia"),), any_cat=False),
+            Residents((Resident("Mia", "276098106543210", Needs.CHIP, prey_check=True),), any_cat=False),
             3.0,
         ),
         verdict=Verdict(kind, "because of the test", None, max(len(seen) - 1, 0) * 100_000_000, evidence, 0.0, 0.0),

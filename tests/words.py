@@ -14,10 +14,12 @@ from edge.messages import (
     Label,
     Motion,
     MotionWhy,
+    Needs,
     Observation,
     Patch,
     Quality,
     QualityWhy,
+    Resident,
     Residents,
     Rules,
     Scores,
@@ -32,8 +34,8 @@ EVIDENCE = EvidenceSettings(
     priors=(1 / 6,) * 6, llr_cap=3.0, prey_llr_cap=2.0, discount_floor=0.25, discount_scale=6.0, min_frames=3
 )
 BOUNDS = Bounds(admit=3.9, refuse=-3.0, prey=3.0)
-MIMI = Residents(by_chip=(("276098106123456", "Mimi"),), any_cat=False)
 MIMIS_CHIP = "276098106123456"
+MIMI = Residents((Resident("Mimi", MIMIS_CHIP, Needs.CHIP, prey_check=True),), any_cat=False)
 STRANGE_CHIP = "999000000000001"
 
 

@@ -5,6 +5,7 @@ They let a model learn this world as one more home; nothing about real cats foll
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from edge.messages import Grey
 
 STILLS_PER_NIGHT = 12
+STILLS_PER_EVENING = 5
 INDIVIDUALS = 70
 _BACK_SHARE = 0.3
 _WHOLE = Box(0, 0, WIDTH_PX, HEIGHT_PX)
@@ -76,6 +78,21 @@ def generate(count: int, seed: int) -> Iterator[Still]:
             yield _still(renderer, base, rng, night)
 
 
+def evenings_of(individual: int, place: int, seed: int) -> Iterator[tuple[Still, ...]]:
+    """Yield visit after visit of one numbered cat to one flap, without end, the same for the same numbers.
+
+    ``place`` numbers the flap; light, lens and weather are another evening's each time, the cat's mouth is free. A
+    visit is five pictures. Cats from ``INDIVIDUALS`` on are in no picture of ``generate``: no model has learnt them.
+    """
+    for night in itertools.count():
+        rng = np.random.default_rng((seed, individual, place, night))
+        light = Light.BACK if rng.random() < _BACK_SHARE else Light.FRONT
+        renderer, base = Renderer(backdrop(place, light)), _evening(rng)
+        labels = rng.choice([Label.CAT_CLEAR, Label.CAT_HIDDEN], size=STILLS_PER_EVENING)
+        stills = (_cat_still(renderer, base, rng, (Label(label), individual), night) for label in labels)
+        yield tuple(still for still in stills if still.individual is not None)
+
+
 def _evening(rng: np.random.Generator) -> Shot:
     lighting = Lighting(
         lamp=float(rng.uniform(0.55, 1.15)), ambient=float(rng.uniform(0.0, 0.12)), gain=float(rng.uniform(0.75, 1.45))
@@ -90,15 +107,24 @@ def _evening(rng: np.random.Generator) -> Shot:
 
 def _still(renderer: Renderer, base: Shot, rng: np.random.Generator, night: int) -> Still:
     wanted = Label(rng.choice(list(_SHARES), p=list(_SHARES.values())))
-    place = renderer.backdrop
-    individual: int | None = None
     shot = replace(base, noise=int(rng.integers(0, 2**31)), lens=_focus(base.lens, rng))
+    individual: int | None = None
     if wanted is Label.EMPTY:
-        shot = _nothing(shot, place, rng)
+        shot = _nothing(shot, renderer.backdrop, rng)
     else:
         if wanted in _CATS:
             individual = int(rng.integers(0, INDIVIDUALS))
-        shot = replace(shot, actors=(_actor(wanted, individual, place, rng),), rain=_drizzle(rng))
+        shot = replace(shot, actors=(_actor(wanted, individual, renderer.backdrop, rng),), rain=_drizzle(rng))
+    return _taken(renderer, shot, individual, night)
+
+
+def _cat_still(renderer: Renderer, base: Shot, rng: np.random.Generator, who: tuple[Label, int], night: int) -> Still:
+    shot = replace(base, noise=int(rng.integers(0, 2**31)), lens=_focus(base.lens, rng))
+    shot = replace(shot, actors=(_cat(*who, renderer.backdrop, rng),), rain=_drizzle(rng))
+    return _taken(renderer, shot, who[1], night)
+
+
+def _taken(renderer: Renderer, shot: Shot, individual: int | None, night: int) -> Still:
     picture = renderer.render(shot)
     subject = next((one for one in picture.subjects if one.label is not Label.EMPTY), Subject(Label.EMPTY, None))
     known = individual if subject.label in _CATS else None
