@@ -30,8 +30,7 @@ PREY_FRAMES = 3
 """The case for prey is the sum over this many of its strongest frames: enough that one false frame does not lock a cat
 out, few enough that clean frames before or after change nothing."""
 
-_HIDDEN, _CLEAR, _PREY = (LABELS.index(label) for label in (Label.CAT_HIDDEN, Label.CAT_CLEAR, Label.CAT_PREY))
-_TINY = 1e-6  # probabilities are kept this far from 0, so that one frame stays one frame
+_TINY = 1e-6  # likelihood shares are kept this far from 0, so that one frame stays one frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +56,32 @@ def blind_admits(on_blind: str, resident: str | None) -> bool:
     return on_blind == "open" or (on_blind == "chip" and resident is not None)
 
 
+def likelihood_shares(scores: Scores, priors: tuple[float, ...]) -> tuple[float, ...]:
+    """Return how well each label explains the frame, in the order of ``LABELS``; the shares sum to 1.
+
+    A posterior holds the class shares its calibration was fitted on. Divided by them and brought back to a sum of 1
+    it is what the model would say had every label been as common, so that a calibration fitted on other shares
+    judges alike (Saerens, Latinne and Decaestecker, "Adjusting the Outputs of a Classifier to New a Priori
+    Probabilities", Neural Computation 2002).
+    """
+    relative = [probability / prior for probability, prior in zip(scores.probabilities, priors, strict=True)]
+    total = math.fsum(relative)
+    return tuple(value / total for value in relative)
+
+
 def frame_llrs(scores: Scores, settings: EvidenceSettings) -> tuple[float, float]:
     """Return the log-likelihood ratios one frame adds for *clean cat* and for *prey*, before discount.
 
     The case for a clean cat is clear mouth against everything that is not a cat with a hidden mouth; a hidden mouth
     says nothing either way, so the frame's weight is what is left of it. The case for prey is prey against clear mouth.
     """
-    empty, _hidden, clear, carried, animal, person = (
-        max(p, _TINY) / prior for p, prior in zip(scores.probabilities, settings.priors, strict=True)
-    )
-    p_hidden, p_clear, p_prey = scores.probabilities[_HIDDEN], scores.probabilities[_CLEAR], scores.probabilities[_PREY]
-    clean = (1.0 - p_hidden) * math.log(clear / ((empty + carried + animal + person) / 4))
-    prey = (p_prey + p_clear) * math.log(carried / clear)
+    return _llrs(likelihood_shares(scores, settings.priors), settings)
+
+
+def _llrs(shares: tuple[float, ...], settings: EvidenceSettings) -> tuple[float, float]:
+    empty, hidden, clear, carried, animal, person = (max(share, _TINY) for share in shares)
+    clean = (1.0 - hidden) * math.log(clear / ((empty + carried + animal + person) / 4))
+    prey = (carried + clear) * math.log(carried / clear)
     return (
         min(max(clean, -settings.llr_cap), settings.llr_cap),
         min(max(prey, 0.0), settings.prey_llr_cap),
@@ -153,13 +166,14 @@ class VisitJudge:
         return self._final or self._standing()
 
     def _weigh(self, scores: Scores, patch: Patch) -> None:
-        clean, prey = frame_llrs(scores, self._settings)
+        shares = likelihood_shares(scores, self._settings.priors)
+        clean, prey = _llrs(shares, self._settings)
         weight = novelty(patch, self._before, self._settings)
         self._before = patch
         self._frames += 1
         self._clean = max(self._clean + weight * clean, self._bounds.refuse)
-        for index, probability in enumerate(scores.probabilities):
-            self._sums[index] += probability
+        for index, share in enumerate(shares):
+            self._sums[index] += share
         if prey > 0.0:
             self._keep_prey(weight * prey)
 

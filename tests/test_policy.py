@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from words import BOUNDS, EVIDENCE, MIMIS_CHIP, STRANGE_CHIP, patch, rules, scores, seen, unseen
 
-from edge.messages import LABELS, Label, Observation, QualityWhy, Residents, VerdictKind
+from edge.messages import LABELS, Label, Observation, QualityWhy, Residents, Scores, VerdictKind
 from edge.policy import Budgets, VisitJudge, blind_admits, frame_llrs, novelty, wald_bounds
 
 ANY_CAT = Residents(by_chip=(), any_cat=True)
@@ -159,6 +160,47 @@ def test_the_owners_choice_when_blind(choice: str, resident: str | None, expecte
 
 simplex = st.lists(st.floats(0.0, 1.0), min_size=6, max_size=6).filter(lambda row: sum(row) > 1e-3)
 frames_of_anything = st.lists(st.tuples(simplex, st.integers(0, 3)), max_size=30)
+
+
+priors_of_any_size = st.lists(st.floats(0.01, 1.0), min_size=6, max_size=6).map(
+    lambda row: tuple(value / sum(row) for value in row)
+)
+
+
+def _fitted_on(row: list[float], priors: tuple[float, ...]) -> Scores:
+    """Return the scores that a calibration fitted on these class shares gives where one of equal shares gives row."""
+    weighted = [value * prior for value, prior in zip(row, priors, strict=True)]
+    return Scores(tuple(value / sum(weighted) for value in weighted), ())
+
+
+@given(simplex, priors_of_any_size)
+def test_llrs_do_not_depend_on_the_calibrations_priors(row: list[float], priors: tuple[float, ...]) -> None:
+    """A calibration fitted on other class shares, which the manifest names, gives the same evidence."""
+    equal = frame_llrs(_fitted_on(row, (1 / 6,) * 6), EVIDENCE)
+    other = frame_llrs(_fitted_on(row, priors), replace(EVIDENCE, priors=priors))
+    assert pytest.approx(equal, rel=1e-9, abs=1e-9) == other
+
+
+@given(st.lists(simplex, min_size=1, max_size=20), priors_of_any_size)
+def test_sums_do_not_depend_on_the_calibrations_priors(rows: list[list[float]], priors: tuple[float, ...]) -> None:
+    """The same visit under a calibration fitted on other class shares comes to the same two sums."""
+    told = []
+    for shares in ((1 / 6,) * 6, priors):
+        judge = VisitJudge(replace(rules(residents=ANY_CAT), evidence=replace(EVIDENCE, priors=shares)))
+        for index, row in enumerate(rows):
+            judge.frame(replace(seen(index, Label.EMPTY), scores=_fitted_on(row, shares)))
+        told.append((judge.verdict().clean_llr, judge.verdict().prey_llr))
+    assert pytest.approx(told[0], rel=1e-9, abs=1e-9) == told[1]
+
+
+def test_what_was_refused_is_named_whatever_the_priors() -> None:
+    """A hand that a calibration fitted on few people scores below "empty" is still named a person."""
+    rare = (0.32, 0.2, 0.2, 0.2, 0.07, 0.01)
+    posteriors = _fitted_on([0.15, 0.0, 0.0, 0.0, 0.05, 0.8], rare)
+    judge = VisitJudge(replace(rules(), evidence=replace(EVIDENCE, priors=rare)))
+    for index in range(10):
+        judge.frame(replace(seen(index, Label.PERSON), scores=posteriors))
+    assert (Label.EMPTY, "a person") == (posteriors.top(), judge.verdict().because)
 
 
 def _observation(index: int, row: list[float], seed: int) -> Observation:
