@@ -138,11 +138,12 @@ def race(correlation: float, found: Sequence[Judged]) -> Race:
     clean, prey = (_common(found, kind, correlation) for kind in (Kind.CLEAN, Kind.PREY))
     half = min(_KEPT, len(clean.admitted) // 2)
     chosen_on, judged_on = slice(0, half), slice(half, 2 * half)
-    seen = [_posteriors(entry.cell, 2 * half) for entry in (clean, prey)]
-    rule = best(*(part[chosen_on] for part in seen), _allowed(clean, prey, chosen_on))
+    clean_seen, prey_seen = (_posteriors(entry.cell, 2 * half) for entry in (clean, prey))
+    rule = best(clean_seen[chosen_on], prey_seen[chosen_on], _allowed(clean, prey, chosen_on))
     times, errors = np.full(half, NEVER), Errors(0.0, 0.0)
     if rule is not None:
-        times, errors = rule.judged(seen[0][judged_on])[0], errors_of(rule, *(part[judged_on] for part in seen))
+        times = rule.judged(clean_seen[judged_on])[0]
+        errors = errors_of(rule, clean_seen[judged_on], prey_seen[judged_on])
     test = Errors(_share(prey.admitted[judged_on]), _share(clean.refused[judged_on]))
     return Race(correlation, clean.admitted[judged_on], test, rule, times, errors)
 
