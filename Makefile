@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks model train-setup train-test pareto distil-value adaptation baselines prey-value report figures lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates model train-setup train-test pareto distil-value adaptation baselines prey-value report figures lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,11 @@ benchmarks: setup ## the same, into docs/benchmarks.md
 	$(BIN)/python tools/bench.py > .bench.jsonl
 	$(BIN)/python tools/bench_page.py < .bench.jsonl > docs/benchmarks.md
 	@rm .bench.jsonl
+
+error-rates: setup ## how often the sequential test is wrong, beside the budgets, over 10^5 drawn visits, into docs/error-rates.md
+	$(BIN)/python tools/error_rates.py > .error-rates.md
+	$(BIN)/python tools/similarity.py --data $(DATA) >> .error-rates.md
+	@mv .error-rates.md docs/error-rates.md
 
 TRAIN := .venv-train
 

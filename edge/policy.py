@@ -6,7 +6,6 @@ Pure: the same observations and chip readings, in the same order, give the same 
 
 from __future__ import annotations
 
-import heapq
 import math
 from dataclasses import dataclass
 
@@ -28,9 +27,18 @@ from edge.messages import (
     VerdictKind,
 )
 
-PREY_FRAMES = 3
-"""The case for prey is the sum over this many of its strongest frames: enough that one false frame does not lock a cat
-out, few enough that clean frames before or after change nothing."""
+PREY_FADE = 0.75
+"""Most that one new look at an empty mouth takes from the case for prey, a natural logarithm.
+
+Prey sticks out of the mouth in some frames and not in others, so an empty mouth says little against prey just seen;
+but where nothing is ever forgotten, a long visit of a harmless cat must end as prey. With 0.75, and one frame adding at
+most 2, the exponential of what a frame adds has a mean of at most 1 over clean frames, for scores that are normal with
+equal spread, however far apart: what Ville's inequality asks for.
+"""
+
+NOISE_GREY = 3.0
+"""Mean absolute difference, in grey levels, of two patches of a scene that stands still: noise alone, at night. The
+lowest twentieth of consecutive frames of cats lies near it, in the simulated world and in the tunnel."""
 
 CHIP_LLR = 16 * math.log(2)
 """What a chip's number is worth: its telegram carries a checksum of 16 bits (ISO 11784/11785, FDX-B)."""
@@ -83,36 +91,63 @@ def likelihood_shares(scores: Scores, priors: tuple[float, ...]) -> tuple[float,
 def frame_llrs(scores: Scores, settings: EvidenceSettings) -> tuple[float, float]:
     """Return the log-likelihood ratios one frame adds for *clean cat* and for *prey*, before discount.
 
-    The case for a clean cat is clear mouth against everything that is not a cat with a hidden mouth; a hidden mouth
-    says nothing either way, so the frame's weight is what is left of it. The case for prey is prey against clear mouth.
+    The case for a clean cat is a clear mouth against the best of what is neither that nor a hidden mouth: against the
+    best, because the budget holds for prey and for a hand each by itself, and their mean would flatter the one that is
+    there by what the others lack (as in Wasserman, Ramdas and Balakrishnan, "Universal Inference", 2020). A hidden
+    mouth says nothing either way, so the frame's weight is what is left of it. The case for prey is prey against clear
+    mouth; a frame takes at most ``PREY_FADE`` from it.
     """
     return _llrs(likelihood_shares(scores, settings.priors), settings)
 
 
 def _llrs(shares: tuple[float, ...], settings: EvidenceSettings) -> tuple[float, float]:
     empty, hidden, clear, carried, animal, person = (max(share, _TINY) for share in shares)
-    clean = (1.0 - hidden) * math.log(clear / ((empty + carried + animal + person) / 4))
+    clean = (1.0 - hidden) * math.log(clear / max(empty, carried, animal, person))
     prey = (carried + clear) * math.log(carried / clear)
     return (
         min(max(clean, -settings.llr_cap), settings.llr_cap),
-        min(max(prey, 0.0), settings.prey_llr_cap),
+        min(max(prey, -PREY_FADE), settings.prey_llr_cap),
     )
 
 
 def novelty(patch: Patch, before: Patch | None, settings: EvidenceSettings) -> float:
-    """Return the weight of a frame, ``discount_floor``..1: how much it differs from the one before it."""
+    """Return the weight of a frame, ``discount_floor``..1: how much it differs from the one before it.
+
+    Two looks that have nothing to do with each other differ by ``discount_scale`` grey levels, and what changes little
+    by little differs by that times the root of 1 - r, r being the correlation of one frame with the next; the camera's
+    noise comes on top, as the squares add up. A long run of frames so correlated says as much as the share
+    (1 - r) / (1 + r) of it would if its frames were independent (Bartlett, "Some Aspects of the Time-Correlation
+    Problem", Journal of the Royal Statistical Society, 1935).
+    """
     if before is None:
         return 1.0
     difference = cv2.norm(patch.pixels, before.pixels, cv2.NORM_L1) / patch.pixels.size
-    return min(max(difference / settings.discount_scale, settings.discount_floor), 1.0)
+    apart = min(max(difference**2 - NOISE_GREY**2, 0.0) / settings.discount_scale**2, 1.0)  # 1 - r
+    return max(apart / (2.0 - apart), settings.discount_floor)
+
+
+def _spending(index: int) -> float:
+    """Return the logarithm of the share of an error budget that the ``index``-th try may spend; all shares sum to 1.
+
+    A budget is of the whole visit and the test is tried more than once in it: shares of 1/2, 1/6, 1/12 … keep the
+    sum within the budget however many tries there are.
+    """
+    return -math.log(index * (index + 1))
 
 
 class VisitJudge:
     """The test over one visit. Feed it in order; ask for the verdict so far, or for the last word.
 
     ADMIT and REFUSE_PREY are final: once reached within a visit nothing changes them. The other verdicts stand
-    until better evidence comes. The case for a clean cat never sinks below the refusing bound, so that a leaf
-    before the cat does not lock it out (a one-sided cumulative sum; Page, "Continuous Inspection Schemes", 1954).
+    until better evidence comes. Both cases are cumulative sums that begin anew (Page, "Continuous Inspection Schemes",
+    1954), so that a leaf before the cat does not lock it out and clean frames before the prey do not weigh against
+    it. Whatever begins anew is tried again, so each try has but a share of the budget (``_spending``):
+
+    - The case for a clean cat may begin with every frame. One that begins with the n-th begins so much lower, which
+      makes the sum the logarithm of a part of a mixture over all beginnings, and a wrong admission in the whole visit
+      as rare as the budget asks (Ville's inequality; Shin, Ramdas and Rinaldo, "E-detectors", 2022).
+    - The case for prey begins with a frame that looks like prey and ends when it has faded to nothing. What it must
+      reach rises with the number of beginnings, never with the number of clean frames.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -123,8 +158,11 @@ class VisitJudge:
         self._blind_after_ns = round(rules.blind_after_s * 1e9)
         self._seen_ns = 0
         self._lost = False
-        self._clean = 0.0
-        self._prey: list[float] = []
+        self._clean = _spending(1)
+        self._prey = 0.0
+        self._prey_tries = 0
+        self._most_prey = 0.0
+        self._proven = False
         self._sums = [0.0] * len(Label)
         self._frames = 0
         self._before: Patch | None = None
@@ -167,33 +205,33 @@ class VisitJudge:
         if observation.scores is not None and observation.patch is not None:
             self._seen_ns = self._at_ns
             weight = novelty(observation.patch, self._before, self._settings)
+            self._before = observation.patch
             self._recognition.frame(observation.scores, observation.likeness, weight)
-            self._weigh(observation.scores, observation.patch)
+            self._weigh(observation.scores, weight)
         self._decide()
 
     def verdict(self) -> Verdict:
         """Return the verdict as it stands."""
         return self._final or self._standing()
 
-    def _weigh(self, scores: Scores, patch: Patch) -> None:
+    def _weigh(self, scores: Scores, weight: float) -> None:
         shares = likelihood_shares(scores, self._settings.priors)
         clean, prey = _llrs(shares, self._settings)
-        weight = novelty(patch, self._before, self._settings)
-        self._before = patch
         self._frames += 1
-        self._clean = max(self._clean + weight * clean, self._bounds.refuse)
+        self._clean = max(self._clean, _spending(self._frames)) + weight * clean
+        self._add_prey(weight * prey)
         for index, share in enumerate(shares):
             self._sums[index] += share
-        if prey > 0.0:
-            self._keep_prey(weight * prey)
 
-    def _keep_prey(self, evidence: float) -> None:
-        heapq.heappush(self._prey, evidence)
-        if len(self._prey) > PREY_FRAMES:
-            heapq.heappop(self._prey)
-
-    def _prey_llr(self) -> float:
-        return math.fsum(self._prey)
+    def _add_prey(self, evidence: float) -> None:
+        if self._prey == 0.0 and evidence > 0.0:
+            self._prey_tries += 1
+        self._prey = max(self._prey + evidence, 0.0)
+        self._most_prey = max(self._most_prey, self._prey)
+        # Once proven it stays so, also while it is open whether this cat may bring it in.
+        self._proven = self._proven or (
+            self._prey_tries > 0 and self._prey + _spending(self._prey_tries) >= self._bounds.prey
+        )
 
     def _decide(self) -> None:
         if self._final is not None:
@@ -201,15 +239,16 @@ class VisitJudge:
         if self._recognition.excused and self._recognition.cat_llr >= self._bounds.admit:
             if self._frames >= self._settings.min_frames:
                 self._final = self._say(VerdictKind.ADMIT, f"a cat, {self._who()}; its prey is not checked")
-        elif self._prey_llr() >= self._bounds.prey and (self.blind or not self._recognition.may_be_excused):
+        elif self._proven and (self.blind or not self._recognition.may_be_excused):
             self._final = self._say(VerdictKind.REFUSE_PREY, _PREY_SEEN)
         elif self._may_enter():
             self._final = self._say(VerdictKind.ADMIT, "empty mouth seen, " + self._who())
 
     def _may_enter(self) -> bool:
         enough = self._frames >= self._settings.min_frames and self._clean >= self._bounds.admit
-        # Half-proven prey blocks admission: the clean case must outweigh it by the whole admitting bound.
-        outweighed = self._clean - self._prey_llr() >= self._bounds.admit
+        # Half-proven prey blocks admission, and fading does not lift that: the clean case must outweigh the strongest
+        # case for prey there was in this visit by the whole admitting bound.
+        outweighed = self._clean - self._most_prey >= self._bounds.admit
         return enough and outweighed and self._known()
 
     def _known(self) -> bool:
@@ -222,7 +261,7 @@ class VisitJudge:
     def _standing(self) -> Verdict:
         if self._frames == 0 or self.blind:
             return self._say(VerdictKind.BLIND, "the camera was lost" if self._lost else "no frame was evidence")
-        if self._prey_llr() >= self._bounds.prey:
+        if self._proven:
             return self._say(VerdictKind.REFUSE_PREY, f"{_PREY_SEEN}, and nobody known who may bring it in")
         if self._clean >= self._bounds.admit and not self._known():
             return self._say(VerdictKind.REFUSE_STRANGER, self._recognition.stranger())
@@ -245,7 +284,7 @@ class VisitJudge:
             at_ns=self._at_ns,
             evidence_frames=self._frames,
             clean_llr=self._clean,
-            prey_llr=self._prey_llr(),
+            prey_llr=self._most_prey,
         )
 
 

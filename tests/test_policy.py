@@ -22,7 +22,7 @@ from edge.messages import (
     Verdict,
     VerdictKind,
 )
-from edge.policy import Budgets, VisitJudge, blind_admits, frame_llrs, novelty, wald_bounds
+from edge.policy import PREY_FADE, Budgets, VisitJudge, blind_admits, frame_llrs, novelty, wald_bounds
 
 ANY_CAT = Residents(cats=(), any_cat=True)
 
@@ -72,6 +72,50 @@ def test_clean_frames_do_not_wash_prey_out(before: int, after: int) -> None:
         judge.frame(observation)
     judge.chip(MIMIS_CHIP, 10**10)
     assert VerdictKind.REFUSE_PREY is judge.verdict().kind
+
+
+@pytest.mark.parametrize("clean", [0, 1, 10, 290])
+def test_three_frames_of_prey_are_enough_however_long_the_visit(clean: int) -> None:
+    """Prey on three new looks is final at the third, after as many clean frames as a visit holds."""
+    judge = judged(frames(Label.CAT_CLEAR, clean), chips=())
+    finals = []
+    for observation in frames(Label.CAT_PREY, 3, start=clean):
+        judge.frame(observation)
+        finals.append(judge.final)
+    assert [None, VerdictKind.REFUSE_PREY] == [finals[0], finals[2] and finals[2].kind]
+
+
+def test_a_long_visit_of_single_misread_frames_is_no_prey() -> None:
+    """One frame in ten that looks like prey never adds up to prey, not even in the longest visit."""
+    labels = [Label.CAT_PREY if index % 10 == 5 else Label.CAT_CLEAR for index in range(300)]
+    judge = judged([seen(index, label) for index, label in enumerate(labels)], chips=())
+    assert VerdictKind.REFUSE_STRANGER is judge.verdict().kind
+
+
+def test_prey_seen_once_stands_against_admission_when_it_has_faded() -> None:
+    """Clean frames that follow prey must outweigh the strongest case for it, not what is left of it."""
+    judge = judged([seen(0, Label.CAT_PREY), *frames(Label.CAT_CLEAR, 20, start=1)])
+    verdict = judge.verdict()
+    assert (VerdictKind.ADMIT, True) == (verdict.kind, verdict.clean_llr - verdict.prey_llr >= BOUNDS.admit)
+
+
+def test_a_case_that_begins_late_must_prove_more() -> None:
+    """The more often a clean case may have begun anew, the more it takes: every beginning is one more try."""
+    needed = []
+    for before in (0, 5, 50, 250):
+        judge = judged(frames(Label.PERSON, before))
+        count = 0
+        while judge.final is None:
+            judge.frame(seen(before + count, Label.CAT_CLEAR))
+            count += 1
+        needed.append(count)
+    assert (needed, True) == (sorted(needed), needed[0] < needed[-1])
+
+
+def test_evidence_is_weighed_against_the_best_rival() -> None:
+    """A frame that shows prey more likely than a clear mouth never speaks for a clean cat, whatever else it is not."""
+    clean, prey = frame_llrs(Scores((0.001, 0.002, 0.44, 0.555, 0.001, 0.001), ()), EVIDENCE)
+    assert (True, True) == (clean < 0, prey > 0)
 
 
 def test_half_proven_prey_outweighs_as_much_clean_evidence() -> None:
@@ -227,7 +271,7 @@ def test_llrs_stay_within_their_caps(rows: list[tuple[list[float], int]]) -> Non
         observation = _observation(index, row, seed)
         assert observation.scores is not None
         clean, prey = frame_llrs(observation.scores, EVIDENCE)
-        assert (True, True) == (abs(clean) <= EVIDENCE.llr_cap, 0.0 <= prey <= EVIDENCE.prey_llr_cap)
+        assert (True, True) == (abs(clean) <= EVIDENCE.llr_cap, -PREY_FADE <= prey <= EVIDENCE.prey_llr_cap)
 
 
 @given(frames_of_anything, frames_of_anything)
@@ -244,6 +288,35 @@ def test_a_final_verdict_is_final(before: list[tuple[list[float], int]], after: 
     if judge.verdict().kind is VerdictKind.ADMIT:
         enough = judge.verdict().evidence_frames >= EVIDENCE.min_frames
         assert (True, True) == (enough, judge.verdict().clean_llr >= BOUNDS.admit)
+
+
+@given(st.integers(0, 40), st.lists(st.tuples(st.floats(0.5, 0.99), st.integers(0, 3)), min_size=1, max_size=12))
+def test_clean_frames_before_it_do_not_delay_prey(clean: int, prey: list[tuple[float, int]]) -> None:
+    """The same frames of prey come to the same verdict with any number of clean frames before them."""
+    told = []
+    for before in (0, clean):
+        judge = judged(frames(Label.CAT_CLEAR, before), chips=())
+        judge.frame(seen(1000, Label.CAT_HIDDEN))  # the same picture before the first of the prey
+        for index, (probability, seed) in enumerate(prey, start=1001):
+            judge.frame(replace(seen(index, Label.CAT_PREY, probability), patch=patch(seed)))
+        told.append((judge.final is not None, judge.verdict().prey_llr))
+    assert told[0] == told[1]
+
+
+@given(frames_of_anything, st.floats(0.0, 1.0), st.integers(0, 29))
+def test_more_prey_in_a_frame_never_helps_a_cat_in(
+    rows: list[tuple[list[float], int]], more: float, place: int
+) -> None:
+    """Where one frame looks more like prey and less like a clear mouth, the sum for a clean cat is never greater."""
+    sums = []
+    for shift in (0.0, more):
+        judge = VisitJudge(rules(residents=Residents(cats=(), any_cat=False)))
+        for index, (row, seed) in enumerate(rows):
+            moved = shift * row[2] if index == place else 0.0
+            judge.frame(_observation(index, [*row[:2], row[2] - moved, row[3] + moved, *row[4:]], seed))
+        sums.append((judge.final, judge.verdict().clean_llr))
+    if sums[0][0] is None and sums[1][0] is None:
+        assert sums[1][1] <= sums[0][1] + 1e-9
 
 
 @given(frames_of_anything)
