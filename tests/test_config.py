@@ -57,6 +57,13 @@ def test_a_short_file_is_enough(tmp_path: Path) -> None:
         ("[[cat]]\nchip = ''\nname = ''", "cat[0].name: '' is not 1 to 32 letters, digits, spaces or . ' -"),
         ("[pins]\nbolt = 17\npir = 17", "pins.pir: pin 17 is already pins.bolt; each needs its own"),
         ("[pins]\nbolt = -1", "pins.bolt: must be the number (0 to 27) of the pin that drives the bolt"),
+        ("[guard]\nkind = 'serial'\n[pins]\nbolt = 17", "pins.bolt: the bolt has one driver; leave it out where guard"),
+        ("[guard]\nkind = 'sim'\n[pins]\nbolt = 17", "guard.kind: sim drives a bolt of the simulated world; pins."),
+        ("[guard]\nkind = 'serial'\n[pins]\nfactory = 'sim'", "guard.kind: serial drives a real bolt; the simulated"),
+        (
+            "[guard]\nkind = 'serial'\nport = '/dev/serial0'\n[chip]\nkind = 'serial'",
+            "guard.port: '/dev/serial0' is already chip.port; each needs its own",
+        ),
         ("[pins]\nbolt = 17", "door.identity: chip can let no cat in without a chip reader"),
         ("[camera]\nkind = 'video'\n[pins]\nbolt = 17", "camera.source: must name a device, address, file or folder"),
         (
