@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tty
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ from edge.adapters.guard import (
     pack_order,
 )
 from edge.adapters.sim.guard import BROWN_OUT, POWER_ON, Guard, SimGuard
-from edge.config import GuardConfig, LockConfig
+from edge.assembly import open_bolt_and_pins
+from edge.config import Config, GuardConfig, LockConfig, PinsConfig
 from edge.errors import HardwareError, RefusedError
 from edge.messages import REST, BoltAction, FlapCommand
 
@@ -131,10 +133,9 @@ def test_a_coil_that_does_not_follow_is_a_mismatch_by_name() -> None:
     rig = Rig()
     guard = SimGuard(rig.clock, limits_of(LOCK), DeadCoil(), up_s=600.0)
     flap = GuardFlap(guard, "guard.port test", LOCK, rig.clock, (OSError,))
+    rig.flap = flap
     with pytest.raises(HardwareError, match="the coil has no power although the guard gives it"):
-        for _ in range(5):
-            flap.apply(OPEN)
-            rig.clock.advance(TICK_S)
+        rig.tick(OPEN, 5)
     assert False is guard.guard.gate
 
 
@@ -200,9 +201,11 @@ def test_a_line_that_is_gone_is_one_sentence() -> None:
     guard = LostLine(clock, limits_of(LOCK), up_s=600.0)
     flap = GuardFlap(guard, "guard.port test", LOCK, clock, (OSError,))
     guard.cut = True
-    for call in (lambda: flap.apply(OPEN), flap.close):
-        with pytest.raises(HardwareError, match=r"^guard\.port test: the line is gone: Input/output error"):
-            call()
+    gone = r"^guard\.port test: the line is gone: Input/output error"
+    with pytest.raises(HardwareError, match=gone):
+        flap.apply(OPEN)
+    with pytest.raises(HardwareError, match=gone):
+        flap.close()
 
 
 @given(pieces=st.lists(st.binary(max_size=60)), cut=st.integers(1, 39))
@@ -231,10 +234,8 @@ class PtyClock(SimClock):
     def wait(self, seconds: float) -> None:
         """Let time pass, and the line be heard."""
         self.advance(seconds)
-        try:
+        with suppress(BlockingIOError):
             self.guard.write(os.read(self.chip_end, 4096))
-        except BlockingIOError:
-            pass
         os.write(self.chip_end, self.guard.read(4096))
 
 
@@ -258,6 +259,33 @@ def test_the_guard_over_a_real_line(line: PtyClock) -> None:
         seen.append(flap.powered())
     flap.close()
     assert [False, True, False] == seen
+
+
+def test_a_flap_with_a_guard_needs_no_pin_for_its_bolt(line: PtyClock) -> None:
+    """Where [guard] names a line, the loop's bolt is the guard's, and closing the pins lets go of it."""
+    config = Config(
+        pins=PinsConfig(factory="mock"), guard=GuardConfig(kind="serial", port=os.ttyname(line.host_end)), lock=LOCK
+    )
+    pins = open_bolt_and_pins(config, line)
+    kind = type(pins.flap)
+    pins.flap.apply(OPEN)
+    line.wait(TICK_S)
+    powered = pins.flap.powered()
+    pins.close()
+    line.wait(TICK_S)
+    assert (GuardFlap, True, False) == (kind, powered, line.guard.guard.gate)
+
+
+def test_pins_that_cannot_be_had_release_the_guards_line(line: PtyClock) -> None:
+    """An error after the guard was opened closes its line: the next try gets it."""
+    config = Config(
+        pins=PinsConfig(factory="mock", pir=4, led=4),
+        guard=GuardConfig(kind="serial", port=os.ttyname(line.host_end)),
+        lock=LOCK,
+    )
+    for _ in range(2):
+        with pytest.raises(HardwareError, match=r"^pins\.led"):
+            open_bolt_and_pins(config, line)
 
 
 def test_a_port_that_is_not_there_is_one_sentence() -> None:

@@ -68,7 +68,9 @@ def test_the_vectors_are_what_the_firmware_says() -> None:
         said.append(guard.take_reply())
     told = [unpack_reply(reply) for reply in said[1:]]
     assert vectors()[3] == said[0]
-    assert [(1, 0, 0), (2, 1, 0), (3, 2, 500)] == [(t.command, t.sequence, t.lease_left_ms) for t in told if t is not None]
+    assert [(1, 0, 0), (2, 1, 0), (3, 2, 500)] == [
+        (t.command, t.sequence, t.lease_left_ms) for t in told if t is not None
+    ]
 
 
 def test_the_crc_is_the_one_that_is_named() -> None:

@@ -28,7 +28,10 @@ class Both:
 
     def said(self) -> bytes:
         """Return what both say; they must agree. The twin's profile is always 1, and its CRC follows."""
-        ours, theirs = unpack_reply(self.twin.take_reply() or bytes(40)), unpack_reply(self.chip.take_reply() or bytes(40))
+        ours, theirs = (
+            unpack_reply(self.twin.take_reply() or bytes(40)),
+            unpack_reply(self.chip.take_reply() or bytes(40)),
+        )
         if ours is None or theirs is None:
             assert ours is theirs
             return b""
@@ -117,7 +120,9 @@ def test_the_constants_are_the_firmwares() -> None:
     ours = (twin.LONGEST_LEASE_MS, twin.FRESH_MS, twin.RESUME_PERCENT)
     names = ("GUARD_LONGEST_LEASE_MS", "GUARD_FRESH_MS", "GUARD_RESUME_PERCENT")
     assert tuple(limits[name] for name in names) == ours
-    assert {name: logic[f"GUARD_{name}"] for name in GuardCommand.__members__} == {c.name: c.value for c in GuardCommand}
+    assert {name: logic[f"GUARD_{name}"] for name in GuardCommand.__members__} == {
+        c.name: c.value for c in GuardCommand
+    }
     assert {name: logic[f"GUARD_{name}"] for name in GuardAnswer.__members__} == {a.name: a.value for a in GuardAnswer}
 
 
