@@ -81,7 +81,7 @@ def test_the_crc_is_the_one_that_is_named() -> None:
 
 def test_commands_and_answers_are_the_codes() -> None:
     """Every command and answer is on the page under its number."""
-    answers = re.findall(r"^\| (\d) \| (\w+) \|", section("Reply"), re.MULTILINE)
+    answers = re.findall(r"^\| (\d) \| ([a-z]\w+) \|", section("Reply"), re.MULTILINE)
     assert [(str(answer.value), answer.name.lower()) for answer in GuardAnswer] == answers
     commands = ", ".join(f"{c.value} {c.name.lower()}" for c in GuardCommand if c is not GuardCommand.BOOT)
     assert f"| command | {commands} |" in section("Command")
