@@ -14,8 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from edge.adapters.guard import GuardAnswer, GuardCommand, Order, Reply, pack_order
 from edge.adapters.sim.guard import BROWN_OUT, FRESH_MS, LONGEST_LEASE_MS, POWER_ON, WATCHDOG
 
-EXAMPLES = int(os.environ.get("GUARD_EXAMPLES", "50"))
-"""Of the state machine, 60 steps each; more by hand: GUARD_EXAMPLES=10000."""
+EXAMPLES = int(os.environ.get("GUARD_EXAMPLES", "25"))
+"""Of the state machine, 40 steps each; more by hand: GUARD_EXAMPLES=10000."""
 
 CAP_MS, REST_MS, BUDGET_MS = LIMITS[1].cap_ms, LIMITS[1].rest_ms, LIMITS[1].budget_ms
 READY_MS = 200_000
@@ -224,6 +224,15 @@ class Line(RuleBasedStateMachine):
         self._count(on_ms, ms - on_ms)
         self.lease_ms = max(0, self.lease_ms - ms)
 
+    @rule(ticks=st.sampled_from((2, 20, 81)), gap_ms=st.integers(1, 990))
+    def hold(self, ticks: int, gap_ms: int) -> None:
+        """Renew a lease for seconds, and let go for less than a full rest."""
+        for _ in range(ticks):
+            self.energise(500, b"")
+            self.wait(100)
+        self.rest()
+        self.wait(gap_ms)
+
     @precondition(lambda self: self.replied.heat_ms < BUDGET_MS // 2)
     @rule(ms=st.integers(1, 3000))
     def short(self, ms: int) -> None:
@@ -304,7 +313,7 @@ class Line(RuleBasedStateMachine):
         assert self.heat == self.guard.heat
 
 
-Line.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=60)
+Line.TestCase.settings = settings(max_examples=EXAMPLES, stateful_step_count=40)
 TestLine = Line.TestCase
 
 
