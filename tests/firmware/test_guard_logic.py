@@ -221,6 +221,8 @@ class Line(RuleBasedStateMachine):
         """Nothing comes: a cut cable, a hung host, or just the time between two ticks."""
         on_ms = self.guard.live(ms)
         assert on_ms <= self.lease_ms
+        assert on_ms == 0 or self.run_ms + on_ms <= CAP_MS
+        assert on_ms == 0 or self.heat + 800 * on_ms <= 800 * BUDGET_MS
         self._count(on_ms, ms - on_ms)
         self.lease_ms = max(0, self.lease_ms - ms)
 
