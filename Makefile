@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates model train-setup train-test pareto distil-value adaptation baselines prey-value report figures lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -94,6 +94,12 @@ prey-value: setup train-setup ## what composed prey buys on real prey of DATA=�
 
 figures: setup ## what the flap makes of real photographs, from DATA=… into the README
 	$(BIN)/python tools/photograph_figures.py --data $(DATA) --write README.md
+
+firmware: ## the coil guard's image for its chip, into build/firmware; PROFILE=… names the coil (firmware/guard/limits.h)
+	@$(MAKE) --no-print-directory -C firmware/guard avr $(if $(PROFILE),PROFILE=$(PROFILE))
+
+firmware-tools: ## install what builds that image and runs it in a simulated chip (Debian; asks for root)
+	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends gcc-avr avr-libc libsimavr-dev libelf-dev
 
 lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
 	$(PYTHON) tools/lock.py

@@ -51,17 +51,17 @@ class Memo:
 class Watched:
     """A flap that remembers what it was told, and may break at the n-th order for power."""
 
-    def __init__(self, inner: Flap, breaks_at: int | None = None) -> None:
+    def __init__(self, inner: Flap, breaks_at: int | None, failure: HardwareError) -> None:
         """Stand before the simulated flap."""
         self.inner = inner
         self.told: list[BoltAction] = []
-        self._breaks_at = breaks_at
+        self._breaks_at, self._failure = breaks_at, failure
 
     def apply(self, command: FlapCommand) -> None:
         """Remember, and pass on."""
         self.told.append(command.action)
         if command != REST and self.told.count(BoltAction.ENERGISE) == self._breaks_at:
-            raise HardwareError("the pin cannot be driven")
+            raise self._failure
         self.inner.apply(command)
 
     def powered(self) -> bool:
@@ -88,6 +88,7 @@ class Broken:
     """Which parts of the rig do not work."""
 
     flap_breaks_at: int | None = None
+    flap_failure: HardwareError = field(default_factory=lambda: HardwareError("the pin cannot be driven"))
     open_chip_reader: Callable[[], ChipReader] | None = None
     sensors: Sensors | None = None
     interpreter: Interpreter | None = None
@@ -98,7 +99,7 @@ def play(scene: Path, state: Path, broken: Broken | None = None) -> Played:
     """Play a scene to the loop, with parts of it broken, and stop it as the daemon does."""
     how = broken or Broken()
     stage = simulation.stage(scene, state, None)
-    memo, flap = Memo(), Watched(stage.devices.flap, how.flap_breaks_at)
+    memo, flap = Memo(), Watched(stage.devices.flap, how.flap_breaks_at, how.flap_failure)
     devices = replace(
         stage.devices,
         flap=flap,

@@ -63,6 +63,13 @@ def test_a_short_file_is_enough(tmp_path: Path) -> None:
             "[pins]\nbolt = 17\n[[cat]]\nname = 'Tom'\nchip = '276098106123456'",
             "cat Tom: needs its chip and can be let in by no chip reader (chip.kind is none)",
         ),
+        ("[guard]\nkind = 'serial'\n[pins]\nbolt = 17", "pins.bolt: the bolt has one driver; leave it out where guard"),
+        ("[guard]\nkind = 'sim'\n[pins]\nbolt = 17", "guard.kind: sim drives a bolt of the simulated world; pins."),
+        ("[guard]\nkind = 'serial'\n[pins]\nfactory = 'sim'", "guard.kind: serial drives a real bolt; the simulated"),
+        (
+            "[guard]\nkind = 'serial'\nport = '/dev/serial0'\n[chip]\nkind = 'serial'",
+            "guard.port: '/dev/serial0' is already chip.port; each needs its own",
+        ),
         ("[camera]\nkind = 'video'\n[pins]\nbolt = 17", "camera.source: must name a device, address, file or folder"),
         (
             "[camera]\nkind = 'sim'\n[pins]\nbolt = 17",

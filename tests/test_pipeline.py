@@ -13,7 +13,7 @@ from edge import assembly, simulation
 from edge.adapters.absent import AbsentHeartbeat
 from edge.assembly import Host, Memory
 from edge.door import DoorState
-from edge.errors import HardwareError
+from edge.errors import HardwareError, RefusedError
 from edge.messages import BoltAction, QualityWhy, SensorReading, VerdictKind
 
 if TYPE_CHECKING:
@@ -66,6 +66,16 @@ def test_a_dead_chip_reader_is_named_and_opens_nothing(tmp_path: Path) -> None:
         set(played.memo.events),
         # Asked again after pauses of 1, 2, 4 … seconds, closed each time.
         3 <= reader.asked <= 5 and reader.asked == reader.closed,
+    )
+
+
+def test_a_guard_that_refuses_is_noted_and_latches_nothing(tmp_path: Path) -> None:
+    """Power refused for the coil's sake is one event by the guard's word; the door goes on, and the cat gets in."""
+    played = play(CLEAN_CAT, tmp_path, Broken(flap_breaks_at=1, flap_failure=RefusedError("the coil is too hot")))
+    assert (1, 0, 1) == (
+        played.memo.events.count("coil_refused"),
+        played.memo.events.count("bolt_fault"),
+        played.stage.world.bolt.openings,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,7 +10,9 @@ import pytest
 from stand_ins import clock_at_1000_s
 
 from edge.adapters.gpio import Pins, open_pins
+from edge.adapters.guard import GuardFlap, limits_of
 from edge.adapters.sim import open_world, parse_scene
+from edge.adapters.sim.guard import SimGuard
 from edge.config import LockConfig, PinsConfig
 from edge.messages import REST, BoltAction, FlapCommand, SensorReading
 
@@ -97,6 +99,14 @@ def gpio() -> Rig:
     return GpioRig(clock, open_pins(PINS, LOCK, clock))
 
 
+def guarded() -> Rig:
+    """Open gpiozero's mock pins, the bolt behind a guard that has been up for long."""
+    clock = clock_at_1000_s()
+    guard = SimGuard(clock, limits_of(LOCK), up_s=600.0)
+    flap = GuardFlap(guard, "guard.port test", LOCK, clock, (OSError,))
+    return GpioRig(clock, open_pins(replace(PINS, bolt=-1), LOCK, clock, flap))
+
+
 @dataclass
 class SimRig:
     """The simulated twins, in a world whose button is pressed at a certain time."""
@@ -145,7 +155,7 @@ def sim() -> Rig:
     return SimRig(clock, open_world(scene, clock))
 
 
-@pytest.fixture(params=[gpio, sim])
+@pytest.fixture(params=[gpio, guarded, sim])
 def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
     """Every set of pins, one after the other."""
     build: Callable[[], Rig] = request.param

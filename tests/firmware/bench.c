@@ -34,12 +34,21 @@ static int gate(void) { return (avr->data[PORTD] & avr->data[DDRD]) >> GATE & 1;
 
 static void show_coil(const char *wrong) {
     int power = strcmp(wrong, "auto") == 0 ? gate() : strcmp(wrong, "on") == 0;
-    avr_raise_irq(avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('D'), DRAIN), !power);
+    avr_irq_t *drain = avr_io_getirq(avr, AVR_IOCTL_IOPORT_GETIRQ('D'), DRAIN);
+    avr_raise_irq(drain, power); /* a level that is there already would not be taken, and a reset forgets it */
+    avr_raise_irq(drain, !power);
 }
 
-static void restart(int cause) {
+static void restart(int cause, const char *wrong) {
     avr_reset(avr);
     avr->data[MCUSR] = (uint8_t)(1 << cause);
+    show_coil(wrong);
+}
+
+/* A sleeping chip jumps to its next timer: this one makes it stop at the next event. */
+static avr_cycle_count_t wake(avr_t *chip, avr_cycle_count_t when, void *unused) {
+    (void)chip, (void)when, (void)unused;
+    return 0;
 }
 
 int main(int argc, char **argv) {
@@ -59,13 +68,16 @@ int main(int argc, char **argv) {
     avr_ioctl(avr, AVR_IOCTL_UART_SET_FLAGS('0'), &flags);
     avr_irq_t *line = avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_INPUT);
     avr_irq_register_notify(avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_OUTPUT), spoken, NULL);
-    restart(0);
-
     char kind[16], value[16], wrong[16] = "auto";
+    restart(0, wrong);
+
     unsigned long long at_ns;
     uint16_t patched_at = 0, patched = 0;
     int before = -1;
     while (scanf("%llu %15s %15s", &at_ns, kind, value) == 3) {
+        if (now_ns() < at_ns) {
+            avr_cycle_timer_register(avr, at_ns * (HERTZ / 1000000ULL) / 1000ULL - avr->cycle, wake, NULL);
+        }
         while (now_ns() < at_ns) {
             int state = avr_run(avr);
             if (state == cpu_Done || state == cpu_Crashed) {
@@ -88,10 +100,10 @@ int main(int argc, char **argv) {
             strcpy(wrong, value);
             show_coil(wrong);
         } else if (strcmp(kind, "reset") == 0) {
-            restart(atoi(value));
+            restart(atoi(value), wrong);
         } else if (strcmp(kind, "power") == 0) {
             memset(avr->data + RAM_FROM, 0xA5, RAM_TO - RAM_FROM);
-            restart(0);
+            restart(0, wrong);
         } else if (strcmp(kind, "hang") == 0) {
             static const uint16_t jump_to_itself = 0xCFFF;
             patched_at = (uint16_t)avr->pc;
