@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks model train-setup train-test pareto distil-value adaptation baselines prey-value report figures lock clean
+.PHONY: help setup run test lint types unit bench benchmarks door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,14 @@ benchmarks: setup ## the same, into docs/benchmarks.md
 	$(BIN)/python tools/bench.py > .bench.jsonl
 	$(BIN)/python tools/bench_page.py < .bench.jsonl > docs/benchmarks.md
 	@rm .bench.jsonl
+
+door-diagram: setup ## draw the door's tables into docs/door.md
+	$(BIN)/python tools/door_diagram.py --write docs/door.md
+
+EVENTS ?= 1000000
+
+door-events: setup ## random events against door, coil and interlock, into docs/door.md; EVENTS=…
+	$(BIN)/python tools/door_events.py --events $(EVENTS) --write docs/door.md
 
 TRAIN := .venv-train
 

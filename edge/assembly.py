@@ -5,7 +5,7 @@ An adapter that the configuration names and this machine lacks is an error in on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from edge.door import Door, DoorTimes
 from edge.gate import Gate, GateSettings
 from edge.keeper import CameraKeeper, ReaderKeeper
 from edge.messages import EvidenceSettings, Residents, Rules
-from edge.pipeline import Model, Parts, Pipeline, Wishes
+from edge.pipeline import Model, OpenHouse, Parts, Pipeline, Wishes
 from edge.policy import Budgets, wald_bounds
 from edge.quality import QualityJudge, QualitySettings
 from edge.visits import Provenance
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge.config import Config
+    from edge.pipeline import House
     from edge.ports import (
         Camera,
         ChipReader,
@@ -64,10 +65,11 @@ class Devices:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What surrounds a loop: time and the service manager."""
+    """What surrounds a loop: time, the service manager, and the house with its rules."""
 
     clock: Clock
     heartbeat: Heartbeat
+    house: House = field(default_factory=OpenHouse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +203,7 @@ def pipeline(
         model=loaded.model,
         door=Door(DoorTimes(config.door.open_s, config.door.hold_off_s)),
         coil=CoilGuard(config.lock, memory.heat_s, host.clock.monotonic_ns()),
+        house=host.house,
     )
     judged_by = rules(config, loaded.evidence)
     provenance = Provenance(loaded.model_id, loaded.runtime, config.digest(), judged_by)

@@ -12,12 +12,14 @@ from edge.adapters.absent import AbsentHeartbeat
 from edge.assembly import Host, Memory
 from edge.errors import HardwareError
 from edge.messages import REST, BoltAction, FlapCommand, Visit
+from edge.pipeline import OpenHouse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from edge.door import DoorState
+    from edge.pipeline import House
     from edge.ports import ChipReader, Flap, Interpreter, Sensors
 
 
@@ -86,6 +88,7 @@ class Broken:
     sensors: Sensors | None = None
     interpreter: Interpreter | None = None
     ticks: int | None = None
+    house: House | None = None
 
 
 def play(scene: Path, state: Path, broken: Broken | None = None) -> Played:
@@ -101,7 +104,7 @@ def play(scene: Path, state: Path, broken: Broken | None = None) -> Played:
     )
     loaded = assembly.load_model(stage.config.model.bundle, stage.config.model.runtime, 1)
     loaded = replace(loaded, model=replace(loaded.model, interpreter=how.interpreter or Oracle(stage.world)))
-    host = Host(stage.clock, AbsentHeartbeat())
+    host = Host(stage.clock, AbsentHeartbeat(), how.house or OpenHouse())
     loop = assembly.pipeline(stage.config, loaded, devices, host, Memory(memo, 0.0))
     turns = 0
     try:

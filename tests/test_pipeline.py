@@ -11,13 +11,16 @@ from playing import Broken, Memo, play
 from edge import assembly, simulation
 from edge.adapters.absent import AbsentHeartbeat
 from edge.assembly import Host, Memory
-from edge.door import DoorState
+from edge.door import Closure, DoorState
+from edge.entry import Word
 from edge.errors import HardwareError
 from edge.messages import BoltAction, QualityWhy, SensorReading, VerdictKind
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from edge.pipeline import Pipeline
 
 SCENES = Path(__file__).parent / "scenarios"
 CLEAN_CAT = SCENES / "opens_for_own_clean_cat.toml"
@@ -31,7 +34,7 @@ def test_the_bolt_opens_and_rests_again(tmp_path: Path) -> None:
 
 
 def test_a_bolt_that_cannot_be_driven_is_a_latched_fault(tmp_path: Path) -> None:
-    """A pin that fails is named, the door is in fault until restart, and nothing asks for power again."""
+    """A pin that fails is named, the door is in fault until it is cleared, and nothing asks for power again."""
     played = play(CLEAN_CAT, tmp_path, Broken(flap_breaks_at=1))
     after = played.flap.told[played.flap.told.index(BoltAction.ENERGISE) + 1 :]
     assert (DoorState.FAULT, ["bolt_fault"], {BoltAction.REST}) == (played.state, played.memo.events, set(after))
@@ -146,3 +149,75 @@ def test_a_visit_holds_what_replay_needs(tmp_path: Path) -> None:
         all(entry.patch is not None and entry.scores is not None for entry in believed),
         all(entry.scores is None and entry.quality.why is not QualityWhy.OK for entry in doubted),
     )
+
+
+@pytest.mark.parametrize("name", ["tailgating", "forced_entry", "bolt_sticks_shut"])
+def test_what_happens_at_the_door_has_a_picture(tmp_path: Path, name: str) -> None:
+    """Tailgating, forced entry and a bolt that fails are key frames of a visit, by the name of their event."""
+    alarm = {"bolt_sticks_shut": "bolt_fault"}.get(name, name)
+    memo = play(SCENES / f"{name}.toml", tmp_path).memo
+    pictures = [picture for visit in memo.visits for picture in visit.key_frames if picture.why == alarm]
+    assert (1, 1, True) == (memo.events.count(alarm), len(pictures), pictures[0].image.size > 0)
+
+
+class Curfew:
+    """A house that is closed, but for one grant."""
+
+    def __init__(self, *, granted: bool) -> None:
+        """Close it."""
+        self.granted = granted
+        self.entered: list[str | None] = []
+
+    def closure(self, now_ns: int) -> Closure | None:
+        """Return the curfew."""
+        del now_ns
+        return Closure.CURFEW
+
+    def refuses(self, resident: str | None, now_ns: int) -> str | None:
+        """Refuse without a grant."""
+        del resident, now_ns
+        return None if self.granted else "nobody comes in at this hour"
+
+    def let_in(self, resident: str | None, now_ns: int) -> None:
+        """Use the grant up."""
+        del now_ns
+        self.granted = False
+        self.entered.append(resident)
+
+
+@pytest.mark.parametrize("granted", [True, False])
+def test_the_house_is_asked_before_anybody_is_let_in(tmp_path: Path, *, granted: bool) -> None:
+    """In a curfew our clean cat comes in by a grant, which is used up, and not without one, which is told once."""
+    house = Curfew(granted=granted)
+    played = play(CLEAN_CAT, tmp_path, Broken(house=house))
+    inside = "Mimi" in played.stage.world.inside
+    told = played.memo.events.count("refused_by_rules")
+    assert (granted, ["Mimi"] if granted else [], 0 if granted else 1) == (inside, house.entered, told)
+
+
+def test_a_stop_lets_the_cat_in_the_flap_pass_first(tmp_path: Path) -> None:
+    """Stopped while the flap is open, the loop holds the bolt until it hangs straight; then it rests."""
+    stage, loop = loop_of(CLEAN_CAT, tmp_path)
+    while not stage.world.panel.ajar:
+        loop.tick()
+    loop.stop()
+    assert (False, False) == (stage.world.panel.reed_open, stage.world.bolt.powered)
+
+
+def test_a_persons_words_are_obeyed(tmp_path: Path) -> None:
+    """OVERRIDE opens; LOCK shuts and holds until UNLOCK."""
+    _, loop = loop_of(CLEAN_CAT, tmp_path)
+    states = []
+    for word in (Word.OVERRIDE, Word.LOCK, Word.CLEAR, Word.UNLOCK):
+        loop.command(word)
+        loop.tick()
+        states.append(loop.door_state)
+    assert [DoorState.OVERRIDE, DoorState.LOCKED, DoorState.LOCKED, DoorState.WATCHING] == states
+
+
+def loop_of(scene: Path, state: Path) -> tuple[simulation.Stage, Pipeline]:
+    """Return a loop that stands before its first tick."""
+    stage = simulation.stage(scene, state, None)
+    loaded = assembly.load_model(stage.config.model.bundle, stage.config.model.runtime, 1)
+    host = Host(stage.clock, AbsentHeartbeat())
+    return stage, assembly.pipeline(stage.config, loaded, stage.devices, host, Memory(Memo(), 0.0))

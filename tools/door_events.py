@@ -1,6 +1,6 @@
 """Random events against the real loop: door, coil's guard and interlock together, watched by a checker of its own.
 
-    python tools/door_events.py --events 1000000 --seed 1
+    make door-events        or        python tools/door_events.py --events 1000000 --seed 1 --write docs/door.md
 
 Cats with and without an empty mouth, a chip or anything to be seen; flaps that move, stick and are read wrongly;
 buttons, words, curfews, locks; pins, bolts, cameras, models that fail; a loop that hangs, dies and starts again with
@@ -20,9 +20,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
+from pages import replaced
 
 from edge.adapters.absent import AbsentHeartbeat, AbsentIndicator, AbsentLamp
 from edge.adapters.bolts import SequencedFlap
@@ -57,8 +59,6 @@ from edge.policy import Budgets, wald_bounds
 from edge.visits import Provenance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from edge.messages import Grey, Patch, Visit
     from edge.quality import QualityJudge
 
@@ -456,9 +456,39 @@ class Report:
             }
         )
 
+    def page(self, seed: int) -> str:
+        """Return it for people."""
+        count, restarts = sum(self.events.values()), self.events["restart"]
+        head = (
+            f"Seed {seed}: {count:,} events in {self.ticks:,} ticks, {self.openings:,} openings, {restarts:,} restarts."
+        )
+        broken = ["| must never happen | happened |", "|---|---|"]
+        broken += [f"| {name} | {number} |" for name, number in self.breaches.items()]
+        stayed = ["| state | ticks in it | times it was come to |", "|---|---|---|"]
+        for state in DoorState:
+            come = sum(number for name, number in self.transitions.items() if name.endswith(f"> {state}"))
+            stayed.append(f"| `{state}` | {self.states[state]:,} | {come:,} |")
+        told = ", ".join(f"{name} {number:,}" for name, number in sorted(self.told.items()))
+        return "\n".join([head, "", *broken, "", *stayed, "", f"Told meanwhile: {told}."])
+
 
 class Storm:
     """Random events, one after the other; each is followed by a tick or a few."""
+
+    EVENTS: ClassVar[dict[str, int]] = {
+        "visitor": 8,
+        "flap": 24,
+        "button": 3,
+        "word": 3,
+        "house": 3,
+        "switch": 6,
+        "mend": 8,
+        "hang": 3,
+        "clock_step": 1,
+        "restart": 1,
+        "quiet": 1,
+    }
+    """The methods that are events, and how often each comes."""
 
     def __init__(self, seed: int, guard: type[CoilGuard] = CoilGuard) -> None:
         """Begin a flap; ``guard`` is the coil's, and may be a broken one to see that the checker sees it."""
@@ -470,19 +500,6 @@ class Storm:
         self._states: Counter[str] = Counter()
         self._transitions: Counter[str] = Counter()
         self._ticks = 0
-        self._kinds: dict[Callable[[], None], int] = {
-            self.visitor: 8,
-            self.flap: 24,
-            self.button: 3,
-            self.word: 3,
-            self.house: 3,
-            self.switch: 6,
-            self.mend: 8,
-            self.hang: 3,
-            self.clock_step: 1,
-            self.restart: 1,
-            self.quiet: 1,
-        }
         self._loop = self._start(0.0)
 
     def run(self, events: int) -> Report:
@@ -491,17 +508,17 @@ class Storm:
         Raises:
             IllegalEventError: the loop told the door something that means nothing.
         """
-        kinds, weights = list(self._kinds), list(self._kinds.values())
-        for happen in self._rng.choices(kinds, weights, k=events):
-            self._events[happen.__name__] += 1
-            happen()
-            self._turn(self._rng.choice((1, 1, 1, 1, 3)))
+        for name in self._rng.choices(list(self.EVENTS), list(self.EVENTS.values()), k=events):
+            self._events[name] += 1
+            getattr(self, name)()
+            self.turn(self._rng.choice((1, 1, 1, 1, 3)))
         breaches = {str(breach): self.checker.breaches[breach] for breach in Breach}
         return Report(
             self._events, self._ticks, self._states, self._transitions, self.place.told, breaches, self.checker.openings
         )
 
-    def _turn(self, ticks: int) -> None:
+    def turn(self, ticks: int) -> None:
+        """Let the loop turn, and the checker look before and after."""
         for _ in range(ticks):
             before = self._loop.door_state
             now_ns = self.place.clock.monotonic_ns()
@@ -548,10 +565,10 @@ class Storm:
         """Somebody comes, or goes; the next one comes when the visit of the last is over."""
         if self.place.visitor is None:
             self.place.visitor, self.place.chip = self._rng.choice(VISITORS)
-            self._turn(self._rng.choice((2, 8, 20)))
+            self.turn(self._rng.choice((2, 8, 20)))
         else:
             self.place.visitor, self.place.chip = None, ""
-            self._turn(16)
+            self.turn(16)
 
     def flap(self) -> None:
         """The flap moves, by whom and which way ever."""
@@ -561,7 +578,7 @@ class Storm:
         """Somebody presses the button; where the pins are dead the loop does not hear it."""
         self.place.button = True
         self.checker.license(self.place.clock.monotonic_ns())
-        self._turn(2)
+        self.turn(2)
         self.place.button = False
 
     def word(self) -> None:
@@ -616,7 +633,7 @@ class Storm:
 
     def quiet(self) -> None:
         """Nothing, for a while."""
-        self._turn(self._rng.choice((20, 60)))
+        self.turn(self._rng.choice((20, 60)))
 
 
 def main() -> int:
@@ -624,9 +641,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the figures between the marks in this file")
     options = parser.parse_args()
     report = Storm(options.seed).run(options.events)
     print(report.line())
+    if options.write is not None:
+        page = options.write.read_text(encoding="utf-8")
+        options.write.write_text(replaced(page, "events", report.page(options.seed)), encoding="utf-8")
     missing = {str(state) for state in DoorState} - set(report.states)
     if missing:
         print(f"states that were never reached: {', '.join(sorted(missing))}", file=sys.stderr)
