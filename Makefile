@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,14 @@ error-rates: setup ## how often the sequential test is wrong, beside the budgets
 	$(BIN)/python tools/error_rates.py > .error-rates.md
 	$(BIN)/python tools/similarity.py --data $(DATA) >> .error-rates.md
 	@mv .error-rates.md docs/error-rates.md
+
+door-diagram: setup ## draw the door's tables into docs/door.md
+	$(BIN)/python tools/door_diagram.py --write docs/door.md
+
+EVENTS ?= 1000000
+
+door-events: setup ## random events against door, coil and interlock, into docs/door.md; EVENTS=…
+	$(BIN)/python tools/door_events.py --events $(EVENTS) --write docs/door.md
 
 TRAIN := .venv-train
 

@@ -110,6 +110,17 @@ class CoilGuard:
         """Return the heat the coil holds as a share of its budget, 0..1."""
         return min(1.0, self.heat_s(now_ns) / self._settings.heat_budget_s)
 
+    def worst_heat_s(self, now_ns: int) -> float:
+        """Return the most heat the coil can hold when the present run of power ends, by cap or by budget.
+
+        Kept while the coil has power, so that a death in the middle of a run forgets no heat.
+        """
+        if self._settings.duty >= 1:
+            return 0.0
+        state = self._advanced(now_ns)
+        left_s = self._settings.max_on_s - self._on_s(state)
+        return max(state.heat_s, min(state.heat_s + max(0.0, left_s), self._settings.heat_budget_s))
+
     def _advanced(self, now_ns: int) -> CoilState:
         state = self._state
         now_ns = max(now_ns, state.at_ns)

@@ -243,5 +243,5 @@ class Entry:
             return
         self._powered = powered
         self._parts.indicator.show(powered)
-        if not powered:
-            self._parts.record.heat(self._parts.coil.heat_s(now_ns))
+        coil = self._parts.coil
+        self._parts.record.heat(coil.worst_heat_s(now_ns) if powered else coil.heat_s(now_ns))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from edge.pipeline import Pipeline
+
 SCENES = Path(__file__).parent / "scenarios"
 CLEAN_CAT = SCENES / "opens_for_own_clean_cat.toml"
 
@@ -32,7 +34,7 @@ def test_the_bolt_opens_and_rests_again(tmp_path: Path) -> None:
 
 
 def test_a_bolt_that_cannot_be_driven_is_a_latched_fault(tmp_path: Path) -> None:
-    """A pin that fails is named, the door is in fault until restart, and nothing asks for power again."""
+    """A pin that fails is named, the door is in fault until it is cleared, and nothing asks for power again."""
     played = play(CLEAN_CAT, tmp_path, Broken(flap_breaks_at=1))
     after = played.flap.told[played.flap.told.index(BoltAction.ENERGISE) + 1 :]
     assert (DoorState.FAULT, ["bolt_fault"], {BoltAction.REST}) == (played.state, played.memo.events, set(after))
@@ -163,3 +165,30 @@ def test_a_visit_holds_what_replay_needs(tmp_path: Path) -> None:
 def test_prey_that_waited_in_vain_holds_the_door_off_all_the_same(tmp_path: Path) -> None:
     """Prey whose cat might have been excused and was never known starts the hold-off when the visit ends."""
     assert DoorState.HOLD_OFF is play(SCENES / "a_strangers_mouse_stays_out.toml", tmp_path).state
+
+
+@pytest.mark.parametrize("name", ["tailgating", "forced_entry", "bolt_sticks_shut"])
+def test_what_happens_at_the_door_has_a_picture(tmp_path: Path, name: str) -> None:
+    """Tailgating, forced entry and a bolt that fails are key frames of a visit, by the name of their event."""
+    alarm = {"bolt_sticks_shut": "bolt_fault"}.get(name, name)
+    memo = play(SCENES / f"{name}.toml", tmp_path).memo
+    pictures = [picture for visit in memo.visits for picture in visit.key_frames if picture.why == alarm]
+    assert (1, 1, True) == (memo.events.count(alarm), len(pictures), pictures[0].image.size > 0)
+
+
+def test_a_stop_lets_the_cat_in_the_flap_pass_first(tmp_path: Path) -> None:
+    """Stopped while the flap is open, the loop holds the bolt until it hangs straight; then it rests."""
+    stage, loop = loop_of(CLEAN_CAT, tmp_path)
+    with closing(loop):
+        while not stage.world.panel.ajar:
+            loop.tick()
+        loop.stop()
+    assert (False, False) == (stage.world.panel.reed_open, stage.world.bolt.powered)
+
+
+def loop_of(scene: Path, state: Path) -> tuple[simulation.Stage, Pipeline]:
+    """Return a loop that stands before its first tick."""
+    stage = simulation.stage(scene, state, None)
+    loaded = assembly.load_model(stage.config.model.bundle, stage.config.model.runtime, 1)
+    host = Host(stage.clock, AbsentHeartbeat())
+    return stage, assembly.pipeline(stage.config, loaded, stage.devices, host, Memory(Memo(), 0.0))
