@@ -51,6 +51,12 @@ def test_a_short_file_is_enough(tmp_path: Path) -> None:
         ("[camera]\nwidth_px = true", "camera.width_px: True is not a whole number from 160 to 640"),
         ("[door]\non_blind = 'ajar'", "door.on_blind: 'ajar' is not one of shut, open, chip"),
         ("[door]\non_blind = 3", "door.on_blind: 3 is not one of shut, open, chip"),
+        ("[pins]\nbolt = 17\nbolt2 = 17", "pins.bolt2: pin 17 is already pins.bolt; each needs its own"),
+        (
+            "[pins]\nbolt = 17\nbolt2 = 27\n[lock]\ncoil_w = 13",
+            "lock.supply_w: 24 W cannot hold 2 coils of 13 W (lock.coil_w) at once, as an open door needs",
+        ),
+        ("[lock]\nbolt_delay_s = 0", "lock.bolt_delay_s: 0 is not a number from 0.05 to 5.0"),
         ("door = 3", "door: must be a table, headed [door]"),
         ("cat = 3", "cat: must be a list of tables, each headed [[cat]]"),
         ("[[cat]]\nname = 'Mimi'\nchip = '12'", "cat[0].chip: '12' is not 15 digits as on the vet's paper, or empty"),

@@ -32,8 +32,8 @@ _EVIDENCE = EvidenceSettings(
     priors=(),  # the product's: what its calibration was fitted to
     llr_cap=3.0,
     prey_llr_cap=2.0,  # under the common budgets no single frame is enough to call it prey
-    discount_floor=0.25,
-    discount_scale=6.0,
+    discount_floor=0.01,  # both as measured by tools/similarity.py
+    discount_scale=20.0,
     min_frames=3,
 )
 _MARGIN_LSB = 2

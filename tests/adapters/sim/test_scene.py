@@ -119,6 +119,18 @@ def test_expectations_take_one_verdict_or_several() -> None:
     assert expect.inside is None
 
 
+def test_expectations_may_name_events_and_bound_the_coil() -> None:
+    """Kinds that must be told or must not, and seconds of current in all and at a stretch."""
+    table = {"told": ["exit"], "never": ["brown_out"], "coil_total_s": 17, "coil_longest_s": 8.1}
+    expect = parse_scene({"expect": table}, "s.toml", Path()).expect
+    assert (frozenset({"exit"}), frozenset({"brown_out"}), 17.0, 8.1) == (
+        expect.told,
+        expect.never,
+        expect.coil_total_s,
+        expect.coil_longest_s,
+    )
+
+
 def test_no_visits_can_be_expected() -> None:
     """``visits = 0`` expects that nobody was noticed, which is not the same as expecting nothing."""
     assert () == parse_scene({"expect": {"visits": 0}}, "s.toml", Path()).expect.visits

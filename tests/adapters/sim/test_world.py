@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
-from worlds import CHIP, HOLD, cat, hold_open, live, pass_time, world_of
+from worlds import CHIP, HOLD, cat, happened, hold_open, live, pass_time, world_of
 
 from edge.errors import ConfigError, HardwareError
 from edge.messages import REST, Label
@@ -359,3 +359,68 @@ def test_a_folder_without_photographs_is_refused(tmp_path: Path) -> None:
     """An empty folder cannot play anybody; the owner is told which."""
     with pytest.raises(ConfigError, match="holds no photographs"):
         world_of(tmp_path, actor=[{"kind": "photos", "folder": "."}])
+
+
+# --- what breaks at the door --------------------------------------------------------------------------------------
+
+
+def test_a_bolt_that_sticks_follows_when_it_comes_free() -> None:
+    """Current moves it no more than anything else, and it catches up."""
+    world = world_of(event=[{"what": "bolt_sticks", "for_s": 1.0}], duration_s=20)
+    hold_open(world, 0.9)
+    stuck = world.bolt.open
+    hold_open(world, 1.0)
+    assert (False, True) == (stuck, world.bolt.open)
+
+
+def test_the_bolts_sensor_says_where_the_bolt_is() -> None:
+    """Of two bolts it says drawn only when both are."""
+    world = world_of(config={"pins": {"bolt2": 27}}, duration_s=20)
+    seen = []
+    for flaps in (world.flaps[:1], world.flaps):
+        for flap in flaps:
+            flap.apply(HOLD)
+        pass_time(world, 0.3)
+        seen.append(world.sensors.read().bolt_drawn)
+    assert [False, True] == seen
+
+
+def test_a_cut_reed_reads_as_an_open_flap() -> None:
+    """As the real one does, whose contact is closed while the flap hangs straight."""
+    world = world_of(event=[{"what": "reed_cut", "at_s": 1.0}], duration_s=20)
+    before = world.sensors.read().flap_open
+    pass_time(world, 1.5)
+    assert (False, True) == (before, world.sensors.read().flap_open)
+
+
+@pytest.mark.parametrize(("apart_s", "dips"), [(0.0, 1), (0.2, 0)])
+def test_two_coils_switched_on_together_dip_the_supply(apart_s: float, dips: int) -> None:
+    """What the interlock is there to prevent happens in the world when nobody prevents it."""
+    world = world_of(config={"pins": {"bolt2": 27}}, duration_s=20)
+    world.flaps[0].apply(HOLD)
+    world.clock.advance(apart_s)
+    world.flaps[1].apply(HOLD)
+    pass_time(world, 0.5)
+    assert dips == len(happened(world, "brown_out"))
+
+
+def test_a_loop_that_hangs_is_a_camera_that_does_not_come_back() -> None:
+    """``newest`` returns when the hanging is over, and the world has lived on meanwhile."""
+    world = world_of(event=[{"what": "loop_hangs", "at_s": 1.0, "for_s": 5.0}], actor=[cat()], duration_s=20)
+    camera, moments = world.camera(), []
+    for _ in range(15):
+        frame = camera.newest(1.0)
+        assert frame is not None
+        moments.append(frame.captured_ns / 1e9)
+    gaps = [later - sooner for sooner, later in pairwise(moments)]
+    assert (True, ["Mimi"]) == (max(gaps) >= 5.0, happened(world, "arrives"))
+
+
+def test_current_is_counted() -> None:
+    """How long it flowed in all and at a stretch, by the coil's own clock."""
+    world = world_of(duration_s=20)
+    for seconds in (1.0, 2.0):
+        hold_open(world, seconds)
+        pass_time(world, 1.0)
+    # Each stretch lasts from its first tick to the end of its last lease: 1.4 s and 2.4 s.
+    assert [3.8, 2.4] == pytest.approx([world.bolt.total_s, world.bolt.longest_s])
