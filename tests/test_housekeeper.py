@@ -196,9 +196,7 @@ def test_a_grant_ends_by_monotonic_time(after_s: float, why: str | None, step_s:
         (HouseState(), "Mimi", MAX_GRANT_S + 1, "a grant lasts more than 0 and at most 3600 s, not 3601"),
     ],
 )
-def test_a_grant_that_cannot_be_given_changes_nothing(
-    state: HouseState, who: str, for_s: float, says: str
-) -> None:
+def test_a_grant_that_cannot_be_given_changes_nothing(state: HouseState, who: str, for_s: float, says: str) -> None:
     """It is refused in one line, and whoever was refused before is refused after."""
     at = house(NIGHT, rules=NIGHTLY, state=state)
     before = at.keeper.refuses(who, at.now_ns)
@@ -222,7 +220,7 @@ def test_lifting_the_panic_lock_revives_no_grant() -> None:
 @pytest.mark.parametrize(
     ("local", "synchronised"), [("1970-01-01T01:00", False), ("1970-01-01T01:00", True), (NIGHT, False)]
 )
-def test_no_clock_that_is_not_set_locks_anybody_out(local: str, synchronised: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_no_clock_that_is_not_set_locks_anybody_out(local: str, synchronised: bool) -> None:
     """1970, or a time that nobody has set since the start, keeps nobody out, and letting in by it is told."""
     at = house(local, rules=NIGHTLY, synchronised=synchronised)
     answers = (at.keeper.closure(at.now_ns, entry_open=False), at.keeper.refuses("Mimi", at.now_ns))
