@@ -16,7 +16,7 @@ from edge import assembly
 from edge.adapters.logs import set_up
 from edge.assembly import Memory
 from edge.files import DiskFiles, Files
-from edge.house import HouseState
+from edge.house import HouseState, Lasting
 from edge.journal import HouseFound, Journal
 from edge.recorder import Keeping, Listener, Recorder, no_listener
 from edge.spool import Spool
@@ -114,12 +114,15 @@ def _memory(config: Config, loaded: LoadedModel, journal: Journal, host: Host, s
 
 
 def _house(journal: Journal, record: Recorder) -> HouseState:
-    """Return what the owner said last; what of it was lost is told, and what is left is written again."""
+    """Return what the owner said last, and tell of it; of what was lost, too, and what is left is written again."""
     kept = journal.load_house()
     if kept.found in (HouseFound.DAMAGED, HouseFound.LOST):
         held = "the panic lock is still on" if kept.lasting.panic else "the configuration's own mode holds"
         record.event("house_state_lost", f"what was kept of mode and panic lock is {kept.found}; {held}")
         record.house(kept.lasting.mode, panic=kept.lasting.panic)
+    elif kept.lasting != Lasting():
+        mode = kept.lasting.mode or "the configuration's own"
+        record.event("house_kept", f"panic lock {'on' if kept.lasting.panic else 'off'}, mode {mode}, as commanded")
     return HouseState(kept.lasting)
 
 

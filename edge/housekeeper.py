@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from edge import house
 from edge.door import Closure
 from edge.house import Grant, HouseState, Why
+from edge.messages import Mode
 from edge.walltime import Trust
 
 if TYPE_CHECKING:
     from edge.hours import Moment
     from edge.house import HouseRules, Permission
-    from edge.messages import Mode
     from edge.ports import Clock, Record
     from edge.walltime import WallWatch
 
@@ -35,6 +35,7 @@ class HouseKeeper:
         """Start with the state that was kept; a grant never is."""
         self._rules, self._watch, self._clock, self._record = rules, watch, clock, record
         self._state = state
+        self._mode_said = False
         self._trust: Trust | None = None
         self._at: Moment | None = None
 
@@ -48,10 +49,15 @@ class HouseKeeper:
         """Whether the panic lock is on."""
         return self._state.lasting.panic
 
-    def closure(self, now_ns: int) -> Closure | None:
-        """Return whether the door is closed for everybody by the rules just now."""
+    def closure(self, now_ns: int, *, entry_open: bool) -> Closure | None:
+        """Return for whom the rules close the door just now.
+
+        A mode shuts a door that is open only by being said. One that counts again because a grant was used up, or is
+        over, waits: whoever was let in on that grant is on the way through. A panic lock waits for nothing.
+        """
+        self._mode_said = self._mode_said and entry_open
         shut = house.closed(self._rules, self._state, self._moment(now_ns))
-        if shut is None:
+        if shut is None or (shut.why is Why.MODE and entry_open and not self._mode_said):
             return None
         return Closure.CURFEW if shut.why is Why.CURFEW else Closure.LOCKED
 
@@ -75,7 +81,8 @@ class HouseKeeper:
     def went_out(self, now_ns: int) -> None:
         """Note that somebody went out, where the owner does not wish it; nothing ever prevents it."""
         if house.leaving_is_noted(self._rules, self._state, self._moment(now_ns)):
-            self._record.event("out_against_rules", f"mode {self.mode}; going out is always free")
+            why = f"the mode is {self.mode}" if self.mode in (Mode.IN_ONLY, Mode.LOCKED) else _SAYS[Why.CURFEW]
+            self._record.event("out_against_rules", f"{why}; going out is always free")
 
     # --- the owner's word --------------------------------------------------------------------------------------------
 
@@ -88,16 +95,16 @@ class HouseKeeper:
         self._keep(house.with_panic(self._state, on=False))
 
     def set_mode(self, mode: Mode) -> None:
-        """Put a mode over the configuration's, over restarts too."""
-        self._keep(house.with_mode(self._state, mode))
+        """Put a mode over the configuration's, over restarts too; the configuration's own gives it its say again."""
+        self._mode_said = True
+        self._keep(house.with_mode(self._state, None if mode is self._rules.mode else mode))
 
-    def grant(self, who: str | None, for_s: float) -> None:
+    def grant(self, who: str | None, for_s: float, now_ns: int) -> None:
         """Let one cat in once, within ``for_s``, whatever the rules say of the hour.
 
         Raises:
             GrantRefusedError: one line; nothing was changed.
         """
-        now_ns = self._clock.monotonic_ns()
         grant = Grant(who, now_ns + round(for_s * 1e9))
         self._state = house.with_grant(self._rules, self._state, grant, now_ns)
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 from edge.door import DoorState
 from edge.errors import HardwareError
 from edge.house import GrantRefusedError
-from edge.messages import CommandKind, Reply
+from edge.messages import Command, CommandKind, Mode, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge.messages import Command, Mode, Status
+    from edge.messages import Status
     from edge.ports import Control, Record
 
 
@@ -38,6 +38,10 @@ class Rules(Protocol):
     """What the owner may change of the house's rules while it runs."""
 
     @property
+    def mode(self) -> Mode:
+        """The mode in force."""
+
+    @property
     def panic(self) -> bool:
         """Whether the panic lock is on."""
 
@@ -50,7 +54,7 @@ class Rules(Protocol):
     def set_mode(self, mode: Mode) -> None:
         """Put a mode over the configuration's."""
 
-    def grant(self, who: str | None, for_s: float) -> None:
+    def grant(self, who: str | None, for_s: float, now_ns: int) -> None:
         """Let one cat in once.
 
         Raises:
@@ -96,19 +100,22 @@ class Owner:
             case CommandKind.CLEAR:
                 return self._clear(now_ns)
             case CommandKind.LET_IN:
-                return self._let_in(command)
+                return self._let_in(command, now_ns)
         return self._rule(command)
 
     def _rule(self, command: Command) -> Reply:
-        """Change what stands until it is changed again."""
-        if command.kind is CommandKind.LOCK:
-            self._rules.lock()
-            return _done("locked: nobody comes in until `catflap door unlock-panic`; going out stays free")
-        if command.mode is not None:
-            self._rules.set_mode(command.mode)
-            return _done(f"the mode is {command.mode}")
-        self._rules.lift()
-        return _done("the panic lock is off")
+        """Change what stands until it is changed again. What is no word for that is refused: it opens nothing."""
+        match command:
+            case Command(kind=CommandKind.LOCK):
+                self._rules.lock()
+                return _done("locked: nobody comes in until `catflap door unlock-panic`; going out stays free")
+            case Command(kind=CommandKind.UNLOCK_PANIC):
+                self._rules.lift()
+                return _done(f"the panic lock is off; the mode is {self._rules.mode}")
+            case Command(kind=CommandKind.MODE, mode=Mode() as mode):
+                self._rules.set_mode(mode)
+                return _done(f"the mode is {mode}{'; the panic lock is still on' if self._rules.panic else ''}")
+        return _refused(f"{command.kind} cannot be obeyed as it was said")
 
     def _unlock(self, now_ns: int) -> Reply:
         if self._rules.panic:
@@ -124,9 +131,9 @@ class Owner:
         self._entry.clear(now_ns)
         return _done("the fault is cleared; it comes back if the bolt still does not follow")
 
-    def _let_in(self, command: Command) -> Reply:
+    def _let_in(self, command: Command, now_ns: int) -> Reply:
         try:
-            self._rules.grant(command.cat or None, command.for_s)
+            self._rules.grant(command.cat or None, command.for_s, now_ns)
         except GrantRefusedError as error:
             return _refused(str(error))
         return _done(f"{command.cat or 'the next cat of ours'} may come in once within {command.for_s:g} s")

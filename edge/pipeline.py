@@ -330,7 +330,7 @@ class Pipeline:
         entry, was_open = self._entry, self._entry.open
         self._feel(reading, sight, now_ns)
         entry.pass_time(now_ns)
-        entry.heed(self._parts.house.closure(now_ns), now_ns)
+        entry.heed(self._parts.house.closure(now_ns, entry_open=entry.open), now_ns)
         entry.blind(blinded=self._blind, now_ns=now_ns)
         self._obey_verdict(now_ns)
         if was_open and self._visit is not None:
@@ -371,12 +371,15 @@ class Pipeline:
             self._entry.prey(now_ns)
 
     def _admit(self, visit: OpenVisit, verdict: Verdict, now_ns: int) -> None:
-        """Let in whom the house does not refuse; a verdict that waited for the house too long is evidence no more."""
-        refused = self._refused_by_house(visit, verdict.resident, now_ns)
-        visit.obeyed = not refused or visit.at_ns(now_ns) - verdict.at_ns > VERDICT_LASTS_NS
-        if not refused:
-            self._entry.admit(now_ns)
-            self._let_in(verdict.resident, now_ns)
+        """Let in whom the house does not refuse. A verdict that waited too long for that is evidence no more."""
+        if self._refused_by_house(visit, verdict.resident, now_ns):
+            return
+        if visit.at_ns(now_ns) - verdict.at_ns > VERDICT_LASTS_NS:
+            self._end_visit(visit, now_ns)  # whoever sits there is judged anew
+            return
+        visit.obeyed = True
+        self._entry.admit(now_ns)
+        self._let_in(verdict.resident, now_ns)
 
     def _admit_unseen(self, visit: OpenVisit, now_ns: int) -> None:
         resident, choice = visit.judge.resident, self._wishes.on_blind
@@ -395,7 +398,7 @@ class Pipeline:
         return why is not None
 
     def _let_in(self, resident: str | None, now_ns: int) -> None:
-        if self._entry.open:
+        if self._parts.door.open:  # not in a hold-off, nor where the bolt only waits for the last one's flap
             self._parts.house.let_in(resident, now_ns)
 
     def _status(self, now_ns: int) -> Status:

@@ -30,6 +30,7 @@ GUARD_UP_S = 600.0
 """The simulated guard had power this long before its scene began: a bucket that counts as full has run empty."""
 
 NIGHTFALL = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
+"""What the wall clock shows at the beginning of a scene that does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def stage(path: Path, state_directory: Path, speed: float | None, *, endless: bo
     scene = load_scene(path)
     scene = replace(scene, endless=endless)
     config = scene_config(scene, state_directory)
-    clock = SimClock(NIGHTFALL, speed)
+    clock = SimClock(scene.starts or NIGHTFALL, speed)
     world = open_world(scene, clock)
     reader = None if config.chip.kind == "none" else lambda: world.chip_reader
     script = SimControl(scene, clock)

@@ -15,7 +15,7 @@ from edge import config, walltime
 from edge.bundle import factory_directory, load
 from edge.cli import _parser
 from edge.house import MAX_GRANT_S, OnBadClock
-from edge.messages import Mode, VerdictKind
+from edge.messages import CommandKind, Mode, VerdictKind
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("models/*/*.md")])
@@ -53,6 +53,13 @@ def test_the_rules_page_names_what_there_is() -> None:
     assert set() == named - keys - set(Mode) - {entry.name for kind in (config.CatConfig, config.DoorConfig)
                                                 for entry in dataclasses.fields(kind)}  # fmt: skip
     assert [] == [word for word in OnBadClock if f'- `"{word}"`: ' not in text]
+
+
+def test_the_rules_page_says_how_each_thing_is_commanded() -> None:
+    """docs/rules.md names the command line of every word that changes something."""
+    text = " ".join((ROOT / "docs" / "rules.md").read_text(encoding="utf-8").split())
+    words = [f"`catflap door {kind.replace('_', '-')}" for kind in CommandKind if kind is not CommandKind.STATUS]
+    assert [] == [word for word in words if word not in text]
 
 
 def test_the_rules_page_tells_the_figures_there_are() -> None:

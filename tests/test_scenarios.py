@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SCENES = sorted((Path(__file__).parent / "scenarios").glob("*.toml"))
 NIGHT = shipped_scene("night")
+CLEAN_CAT = Path(__file__).parent / "scenarios" / "opens_for_own_clean_cat.toml"
 
 
 class Heard:
@@ -112,6 +113,25 @@ def test_the_scene_ends_as_it_should(scene: Path, tmp_path: Path) -> None:
 def test_a_scene_of_no_visits_expects_none() -> None:
     """The walk over expected and real visits finds what is missing and what opened for nobody."""
     assert ([], []) == unmatched([], ())
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ('command = "lock"', "panic lock on, mode the configuration's own, as commanded"),
+        ('command = "mode"\nmode = "out_only"', "panic lock off, mode out_only, as commanded"),
+    ],
+    ids=["panic lock", "mode"],
+)
+def test_settings_survive_a_restart(words: str, kept: str, tmp_path: Path) -> None:
+    """What was commanded before the daemon ended keeps a clean cat of ours out after it began again, and is told."""
+    evening = CLEAN_CAT.read_text(encoding="utf-8")
+    (tmp_path / "evening.toml").write_text(f"{evening}\n[[command]]\nat_s = 0\n{words}\n", encoding="utf-8")
+    ended = [play(scene, tmp_path / "state")[0] for scene in (tmp_path / "evening.toml", CLEAN_CAT)]
+    journal = Journal.open(tmp_path / "state" / "journal.sqlite")
+    told = [row.detail for row in journal.events(1000) if row.kind == "house_kept"]
+    journal.close()
+    assert ([(set(), 0)] * 2, [kept]) == ([(stage.world.inside, stage.world.bolt_openings) for stage in ended], told)
 
 
 @pytest.mark.parametrize("scene", SCENES[:1], ids=lambda path: path.stem)

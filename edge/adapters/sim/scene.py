@@ -9,6 +9,7 @@ import difflib
 import re
 import tomllib
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,7 @@ class What(StrEnum):
     CHIP_READER_FAILS = "chip_reader_fails"
     BOLT_FAILS = "bolt_fails"
     CLOCK_STEP = "clock_step"  # ``seconds``: the wall time jumps
+    CLOCK_UNSYNCHRONISED = "clock_unsynchronised"  # nobody who knows the time can be asked
     DISK_FULL = "disk_full"
 
 
@@ -156,7 +158,10 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A scene, read and checked. ``config`` is the owner's configuration of it, for ``edge.config.parse``."""
+    """A scene, read and checked. ``config`` is the owner's configuration of it, for ``edge.config.parse``.
+
+    ``starts`` is what the wall clock shows as it begins, right or wrong (None: nightfall).
+    """
 
     title: str
     about: str
@@ -170,6 +175,7 @@ class Scene:
     events: tuple[EventPlan, ...]
     expect: Expectation
     commands: tuple[CommandPlan, ...] = ()
+    starts: datetime | None = None
     endless: bool = False
     config: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()
@@ -220,6 +226,7 @@ def parse_scene(table: Mapping[str, Any], origin: str, folder: Path) -> Scene:
         events=tuple(_event(entry) for entry in reader.tables("event")),
         expect=_expectation(reader.table("expect")),
         commands=tuple(_command(entry) for entry in reader.tables("command")),
+        starts=reader.moment("starts") if reader.has("starts") else None,
         config=reader.raw("config"),
         folder=folder,
     )
@@ -419,6 +426,13 @@ class _Table:
         value = self._table.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise self._error(key, f"{value!r} is not a whole number from {low} to {high}")
+        return value
+
+    def moment(self, key: str) -> datetime:
+        self._known.append(key)
+        value = self._table[key]
+        if not isinstance(value, datetime) or value.tzinfo is None:
+            raise self._error(key, f"{value!r} is not a date with time and offset such as 2026-11-21T22:00:00+01:00")
         return value
 
     def steps(self, key: str, default: tuple[str, ...]) -> tuple[Step, ...]:

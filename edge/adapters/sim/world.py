@@ -184,6 +184,7 @@ class World:
             self._agents.append(Agent(self._waiting.popleft(), self, self.scene.seed))
         while self._steps_due and self._steps_due[0].at_s <= self._scene_s:
             self.clock.step_wall(self._steps_due.popleft().seconds)
+        self.clock.set_synchronised(not self.happens(What.CLOCK_UNSYNCHRONISED))
         if self._agents:
             self._agents = [agent for agent in self._agents if agent.tick()]
             self._hear_chips()

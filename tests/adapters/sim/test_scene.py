@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,10 @@ def test_an_unknown_key_names_file_key_and_neighbour() -> None:
         ({"seed": "three"}, "s.toml: seed: 'three' is not a whole number from 0 to 2147483647"),
         ({"duration_s": 0}, "s.toml: duration_s: 0 is not a number from 1 to 86400"),
         ({"light": "above"}, "s.toml: light: 'above' is not one of front, back"),
+        (
+            {"starts": "22:00"},
+            "s.toml: starts: '22:00' is not a date with time and offset such as 2026-11-21T22:00:00+01:00",
+        ),
         ({"actor": {"kind": "cat"}}, "s.toml: actor: must be a list of tables, each headed [[actor]]"),
         ({"config": 3}, "s.toml: config: must be a table, headed [config]"),
         ({"actor": [{"chip": "12"}]}, "s.toml: actor[0].chip: '12' is not 15 digits"),
@@ -107,6 +113,13 @@ def test_a_command_reads_as_it_would_be_said() -> None:
     entry = {"at_s": 4, "command": "let_in", "cat": "Mimi", "for_s": 60}
     scene = parse_scene({"command": [entry]}, "s.toml", Path())
     assert (CommandPlan(4.0, Command(CommandKind.LET_IN, cat="Mimi", for_s=60.0)),) == scene.commands
+
+
+def test_a_scene_says_what_the_wall_clock_shows() -> None:
+    """``starts`` is a moment with its offset, as TOML writes one; left out the scene leaves it to the stage."""
+    shown = tomllib.loads("starts = 1970-01-01T01:00:00+01:00")
+    begins = [parse_scene(table, "s.toml", Path()).starts for table in (shown, {})]
+    assert [datetime(1970, 1, 1, tzinfo=UTC), None] == begins
 
 
 def test_expectations_take_one_verdict_or_several() -> None:

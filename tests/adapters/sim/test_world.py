@@ -304,6 +304,16 @@ def test_the_clock_may_be_set_while_time_goes_on() -> None:
     assert 2_000_000_000 == world.clock.monotonic_ns()
 
 
+def test_the_network_that_sets_the_clock_may_be_away() -> None:
+    """The clock counts as set, except while the scene says that it is not."""
+    world = world_of(event=[{"what": "clock_unsynchronised", "at_s": 1.0, "for_s": 1.0}])
+    seen: list[bool] = []
+    for _ in range(3):
+        pass_time(world, 0.9)
+        seen.append(world.clock.synchronised())
+    assert [True, False, True] == seen
+
+
 # --- truth ------------------------------------------------------------------------------------------------------------
 
 
