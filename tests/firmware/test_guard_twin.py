@@ -68,7 +68,7 @@ orders = st.tuples(
     st.sampled_from([1, 1, 1, 1, 0, 5]),  # the sequence beside the last one
     st.sampled_from([0, 0, 0, 2000, 2001, -1]),  # how much older than heard
 )
-times = st.tuples(st.one_of(st.integers(0, 700), st.integers(0, 40_000)), st.sampled_from([False, False, False, True]))
+times = st.tuples(st.one_of(st.integers(1, 700), st.integers(1, 40_000)), st.sampled_from([False, False, False, True]))
 steps = st.lists(
     st.one_of(orders, orders, times, times, st.binary(max_size=40), st.sampled_from([POWER_ON, BROWN_OUT, WATCHDOG])),
     max_size=40,
