@@ -339,7 +339,6 @@ class Door:
         self._state = DoorState.WATCHING
         self._until_ns: int | None = None
         self._hold_off_until_ns: int | None = None
-        self._closure: Closure | None = None
 
     @property
     def state(self) -> DoorState:
@@ -377,25 +376,24 @@ class Door:
             return self.happen(DoorEvent.TIMEOUT, now_ns)
         return self._state
 
-    def heed(self, closure: Closure | None, now_ns: int) -> DoorState:
+    def heed(self, closure: Closure | None, now_ns: int, *, said: bool = False) -> DoorState:
         """Follow what the house's rules say now, told at every tick; what a stronger state hid is told again after it.
 
-        A lock that begins ends an override; an override pressed while it is locked is obeyed, and the lock again after.
+        A lock that was ``said`` since the last tick ends what is open. One that stands, or counts again because a grant
+        is used up or over, waits for it: an override pressed while it is locked is obeyed, and the lock again after.
         """
-        began = closure is not self._closure
-        self._closure = closure
         if self._state is DoorState.LOCKED and closure is not Closure.LOCKED:
             self.happen(DoorEvent.UNLOCKED, now_ns)
         if self._state is DoorState.CURFEW and closure is None:
             self.happen(DoorEvent.CURFEW_ENDED, now_ns)
-        if closure is Closure.LOCKED and self._locks(began=began):
+        if closure is Closure.LOCKED and self._locks(said=said):
             return self.happen(DoorEvent.LOCKED, now_ns)
         if closure is Closure.CURFEW and self._state in _READY:
             return self.happen(DoorEvent.CURFEW_BEGAN, now_ns)
         return self._state
 
-    def _locks(self, *, began: bool) -> bool:
-        return self._state in (_READY | {DoorState.CURFEW}) or (began and self.open)
+    def _locks(self, *, said: bool) -> bool:
+        return self._state in (_READY | {DoorState.CURFEW}) or (said and self.open)
 
     def _remember_hold_off(self, event: DoorEvent, now_ns: int) -> None:
         """Prey holds off whatever the state; the person at the button ends it."""

@@ -118,10 +118,13 @@ class Entry:
             self._tell(finding.kind, finding.detail)
         return opened
 
-    def heed(self, closure: Closure | None, now_ns: int) -> None:
-        """Follow the house's rules; to be told at every tick, before anybody is admitted."""
+    def heed(self, closure: Closure | None, now_ns: int, *, said: bool) -> None:
+        """Follow the house's rules; to be told at every tick, before anybody is admitted.
+
+        ``said``: the owner has spoken since the last tick, and a lock ends what is open, too.
+        """
         before = self.state
-        self._parts.door.heed(closure, now_ns)
+        self._parts.door.heed(closure, now_ns, said=said)
         if closure is not None and self.state is not before:
             self._parts.record.event(self.state, "the house's rules close the door")
 

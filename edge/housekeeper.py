@@ -35,7 +35,7 @@ class HouseKeeper:
         """Start with the state that was kept; a grant never is."""
         self._rules, self._watch, self._clock, self._record = rules, watch, clock, record
         self._state = state
-        self._mode_said = False
+        self._said = False
         self._trust: Trust | None = None
         self._at: Moment | None = None
 
@@ -49,17 +49,17 @@ class HouseKeeper:
         """Whether the panic lock is on."""
         return self._state.lasting.panic
 
-    def closure(self, now_ns: int, *, entry_open: bool) -> Closure | None:
-        """Return for whom the rules close the door just now.
-
-        A mode shuts a door that is open only by being said. One that counts again because a grant was used up, or is
-        over, waits: whoever was let in on that grant is on the way through. A panic lock waits for nothing.
-        """
-        self._mode_said = self._mode_said and entry_open
+    def closure(self, now_ns: int) -> Closure | None:
+        """Return for whom the rules close the door just now."""
         shut = house.closed(self._rules, self._state, self._moment(now_ns))
-        if shut is None or (shut.why is Why.MODE and entry_open and not self._mode_said):
+        if shut is None:
             return None
         return Closure.CURFEW if shut.why is Why.CURFEW else Closure.LOCKED
+
+    def take_said(self) -> bool:
+        """Return whether the owner has set a mode or the panic lock since the last call: a lock so said ends what is open."""
+        said, self._said = self._said, False
+        return said
 
     def refuses(self, resident: str | None, now_ns: int) -> str | None:
         """Return in one sentence why this one is not let in now, or None where it is."""
@@ -88,6 +88,7 @@ class HouseKeeper:
 
     def lock(self) -> None:
         """Let nobody in until ``lift``, over restarts too."""
+        self._said = True
         self._keep(house.with_panic(self._state, on=True))
 
     def lift(self) -> None:
@@ -96,7 +97,7 @@ class HouseKeeper:
 
     def set_mode(self, mode: Mode) -> None:
         """Put a mode over the configuration's, over restarts too; the configuration's own gives it its say again."""
-        self._mode_said = True
+        self._said = True
         self._keep(house.with_mode(self._state, None if mode is self._rules.mode else mode))
 
     def grant(self, who: str | None, for_s: float, now_ns: int) -> None:

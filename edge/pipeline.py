@@ -330,7 +330,7 @@ class Pipeline:
         entry, was_open = self._entry, self._entry.open
         self._feel(reading, sight, now_ns)
         entry.pass_time(now_ns)
-        entry.heed(self._parts.house.closure(now_ns, entry_open=entry.open), now_ns)
+        entry.heed(self._parts.house.closure(now_ns), now_ns, said=self._parts.house.take_said())
         entry.blind(blinded=self._blind, now_ns=now_ns)
         self._obey_verdict(now_ns)
         if was_open and self._visit is not None:

@@ -193,7 +193,18 @@ def test_prey_does_not_lengthen_an_override() -> None:
 def test_the_door_follows_the_house(path: tuple[DoorEvent, ...], closure: Closure | None, state: DoorState) -> None:
     """What the rules say now is taken up from every state that it may take over."""
     door = door_in(*path)
-    assert state is door.heed(closure, 0)
+    assert state is door.heed(closure, 0, said=True)
+
+
+@pytest.mark.parametrize(
+    "opened", [(DoorEvent.ADMIT,), (DoorEvent.ADMIT, DoorEvent.FLAP_OPENED), (DoorEvent.OVERRIDE,)]
+)
+def test_a_lock_that_nobody_said_waits_for_what_is_open(opened: tuple[DoorEvent, ...]) -> None:
+    """A mode that counts again because a grant is used up shuts nothing that is open; said now, even again, it does."""
+    door = door_in(*opened)
+    before = door.state
+    after = [door.heed(Closure.LOCKED, 0, said=said) for said in (False, False, True)]
+    assert [before, before, DoorState.LOCKED] == after
 
 
 def test_a_button_pressed_in_a_locked_house_is_obeyed_and_then_it_is_locked_again() -> None:

@@ -43,7 +43,7 @@ def test_the_door_is_closed_by_curfew_mode_and_panic_lock(
 ) -> None:
     """A curfew past its grace closes it but for whom the house lets through; a mode or a panic lock for everybody."""
     at = house(local, rules=rules, state=state)
-    assert closure is at.keeper.closure(at.now_ns, entry_open=False)
+    assert closure is at.keeper.closure(at.now_ns)
 
 
 @pytest.mark.parametrize(
@@ -84,45 +84,28 @@ def test_whoever_goes_out_against_the_rules_is_told(local: str, rules: HouseRule
     assert told == at.book.events
 
 
-# --- a mode and a door that is open -----------------------------------------------------------------------------------
+# --- a lock and a door that is open -----------------------------------------------------------------------------------
 
 
-def test_a_mode_that_is_said_shuts_an_open_door_until_it_has_shut() -> None:
-    """Out only, said while the door stands open, closes it, at every tick until it is no longer open."""
-    at = house()
-    before = at.keeper.closure(at.now_ns, entry_open=True)
-    at.keeper.set_mode(Mode.OUT_ONLY)
-    after = [at.keeper.closure(at.now_ns, entry_open=entry_open) for entry_open in (True, True, False)]
-    assert (None, [Closure.LOCKED] * 3) == (before, after)
+@pytest.mark.parametrize(("word", "said"), [("lock", True), ("mode", True), ("lift", False)])
+def test_what_the_owner_sets_is_said_once(word: str, said: bool) -> None:
+    """A lock or a mode may end what is open at the tick it is said and at no later one; lifting a lock ends nothing."""
+    at = house(rules=rules_of(Mode.LOCKED))
+    before = at.keeper.take_said()
+    {"lock": at.keeper.lock, "lift": at.keeper.lift, "mode": lambda: at.keeper.set_mode(Mode.OUT_ONLY)}[word]()
+    assert [False, said, False] == [before, at.keeper.take_said(), at.keeper.take_said()]
 
 
 @pytest.mark.parametrize("ends", ["used", "over"])
-def test_a_mode_that_counts_again_waits_for_whom_a_grant_let_in(ends: str) -> None:
-    """When the grant that opened a locked door is used up, or over, the door is not shut on its cat but after it."""
+def test_a_mode_that_counts_again_after_a_grant_was_not_said(ends: str) -> None:
+    """When the grant that opened a locked door is used up, or over, it is closed again, but nobody has said so."""
     at = house(rules=rules_of(Mode.LOCKED))
     at.keeper.grant("Mimi", 60.0, at.now_ns)
-    granted = at.keeper.closure(at.now_ns, entry_open=False)
+    granted = at.keeper.closure(at.now_ns)
     if ends == "used":
         at.keeper.let_in("Mimi", at.now_ns)
     at.clock.advance(0.1 if ends == "used" else 60.0)
-    after = [at.keeper.closure(at.now_ns, entry_open=entry_open) for entry_open in (True, True, False, False)]
-    assert (None, [None, None, Closure.LOCKED, Closure.LOCKED]) == (granted, after)
-
-
-def test_a_mode_said_long_ago_does_not_shut_what_a_person_opens_now() -> None:
-    """Once the door has been shut by the word, the button's opening is not cut short by the same word."""
-    at = house()
-    at.keeper.set_mode(Mode.LOCKED)
-    looks = [at.keeper.closure(at.now_ns, entry_open=entry_open) for entry_open in (False, True, True, False)]
-    assert [Closure.LOCKED, None, None, Closure.LOCKED] == looks
-
-
-@pytest.mark.parametrize("mode", Mode)
-def test_a_panic_lock_shuts_whatever_is_open(mode: Mode) -> None:
-    """It waits for nothing, in no mode: what else is open is shut by it."""
-    at = house(rules=rules_of(mode))
-    at.keeper.lock()
-    assert Closure.LOCKED is at.keeper.closure(at.now_ns, entry_open=True)
+    assert (None, Closure.LOCKED, False) == (granted, at.keeper.closure(at.now_ns), at.keeper.take_said())
 
 
 # --- the owner's word -------------------------------------------------------------------------------------------------
@@ -223,7 +206,7 @@ def test_lifting_the_panic_lock_revives_no_grant() -> None:
 def test_no_clock_that_is_not_set_locks_anybody_out(local: str, synchronised: bool) -> None:
     """1970, or a time that nobody has set since the start, keeps nobody out, and letting in by it is told."""
     at = house(local, rules=NIGHTLY, synchronised=synchronised)
-    answers = (at.keeper.closure(at.now_ns, entry_open=False), at.keeper.refuses("Mimi", at.now_ns))
+    answers = (at.keeper.closure(at.now_ns), at.keeper.refuses("Mimi", at.now_ns))
     at.keeper.let_in("Mimi", at.now_ns)
     assert ((None, None), ["clock_untrusted", "hours_ignored"]) == (answers, at.book.kinds)
 
@@ -231,13 +214,13 @@ def test_no_clock_that_is_not_set_locks_anybody_out(local: str, synchronised: bo
 def test_hours_may_be_kept_by_a_clock_that_nobody_sets() -> None:
     """With keep_hours the curfew counts by the clock as it stands."""
     at = house(NIGHT, rules=rules_of(curfew=CURFEW, on_bad_clock=OnBadClock.KEEP_HOURS), synchronised=False)
-    assert Closure.CURFEW is at.keeper.closure(at.now_ns, entry_open=False)
+    assert Closure.CURFEW is at.keeper.closure(at.now_ns)
 
 
 def test_nothing_is_told_of_a_clock_that_is_good() -> None:
     """A clock that is right, and a cat that may come in by it, are no events."""
     at = house(rules=NIGHTLY)
-    at.keeper.closure(at.now_ns, entry_open=False)
+    at.keeper.closure(at.now_ns)
     at.keeper.let_in("Mimi", at.now_ns)
     assert [] == at.book.events
 
@@ -249,7 +232,7 @@ def test_what_becomes_of_the_clock_is_told_once() -> None:
     def ticks() -> None:
         for _ in range(5):
             at.clock.advance(SETTLE_S / 4)
-            at.keeper.closure(at.now_ns, entry_open=False)
+            at.keeper.closure(at.now_ns)
 
     ticks()
     at.clock.step_wall(57 * 365 * 86400.0)
@@ -279,7 +262,7 @@ def test_the_clock_is_looked_at_once_a_tick() -> None:
     keeper = HouseKeeper(NIGHTLY, WallWatch(BERLIN), clock, at.book, HouseState())
     for _ in range(3):
         clock.advance(0.1)
-        keeper.closure(clock.monotonic_ns(), entry_open=False)
+        keeper.closure(clock.monotonic_ns())
         keeper.refuses("Mimi", clock.monotonic_ns())
         keeper.went_out(clock.monotonic_ns())
     assert 3 == clock.looks
@@ -296,7 +279,7 @@ def test_a_curfew_ends_by_the_clock_on_the_wall_on_every_night(evening: str, nig
     closed: list[datetime] = []
     for _ in range(12 * 60):
         at.clock.advance(60.0)
-        if at.keeper.closure(at.now_ns, entry_open=False) is Closure.CURFEW:
+        if at.keeper.closure(at.now_ns) is Closure.CURFEW:
             closed.append(at.clock.wall())
     shown = [moment.astimezone(BERLIN).strftime("%H:%M") for moment in (closed[0], closed[-1])]
     lasts = closed[-1] - closed[0] + timedelta(minutes=1)

@@ -258,7 +258,7 @@ class Commanded(RuleBasedStateMachine):
         reading = SensorReading(pir=None, flap_open=self.flap_open, button=button)
         entry.feel(reading, somebody=comes, seeing=True, now_ns=now_ns)
         entry.pass_time(now_ns)
-        entry.heed(keeper.closure(now_ns, entry_open=entry.open), now_ns)
+        entry.heed(keeper.closure(now_ns), now_ns, said=keeper.take_said())
         if comes and keeper.refuses(who, now_ns) is None:
             entry.admit(now_ns)
             if entry.state in OPEN_STATES:
@@ -270,7 +270,7 @@ class Commanded(RuleBasedStateMachine):
     def say(self, command: Command) -> None:
         """The owner says something; a panic lock counts for what the button opened before it, too."""
         self.words.say(command)
-        self.pressed = self.pressed and (command.kind is not CommandKind.LOCK or self.house.keeper.panic)
+        self.pressed = self.pressed and command.kind is not CommandKind.LOCK
         self.tick()
         done = self.words.replies[-1][1].ok
         self.given += done and command.kind is CommandKind.LET_IN
