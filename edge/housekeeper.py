@@ -57,7 +57,7 @@ class HouseKeeper:
         return Closure.CURFEW if shut.why is Why.CURFEW else Closure.LOCKED
 
     def take_said(self) -> bool:
-        """Return whether the owner has set a mode or the panic lock since the last call: a lock so said ends what is open."""
+        """Return whether a mode or the panic lock was set since the last call: a lock so said ends what is open."""
         said, self._said = self._said, False
         return said
 
