@@ -66,13 +66,12 @@ class HouseRules:
 class Grant:
     """A one-time "let him in now": for one cat, or with ``who`` None for any that would be let in on another day.
 
-    It gives back what mode, hours and curfew took, never what a panic lock did, and identity is asked as ever. The
-    prey check is waived only where the grant says so. It ends at ``until_ns`` (monotonic) or with its first use.
+    It gives back what mode, hours and curfew took, never what a panic lock did, and identity and mouth
+    are asked as ever. It ends at ``until_ns`` (monotonic) or with its first use.
     """
 
     who: str | None
     until_ns: int
-    waives_prey: bool = False
 
     def fits(self, who: str | None, now_ns: int) -> bool:
         """Return whether it is still good, and for this animal (None: one without a name)."""

@@ -79,7 +79,7 @@ class Rig:
             self.now_ns += NS // 10
             self.entry.feel(self.reading, somebody=False, seeing=True, now_ns=self.now_ns)
             self.entry.pass_time(self.now_ns)
-            self.entry.heed(self.closure, self.now_ns)
+            self.entry.heed(self.closure, self.now_ns, said=False)
             self.entry.drive(self.now_ns)
 
     def admit(self) -> None:

@@ -71,7 +71,7 @@ rule_sets = st.builds(
     on_bad_clock=st.sampled_from(OnBadClock),
     hours=st.tuples(st.just(("Mimi", ())), st.tuples(st.just("Tom"), st.lists(spans(), max_size=2).map(tuple))),
 )
-grants = st.builds(Grant, who=st.none() | names, until_ns=st.integers(0, 200 * SECOND_NS), waives_prey=st.booleans())
+grants = st.builds(Grant, who=st.none() | names, until_ns=st.integers(0, 200 * SECOND_NS))
 states = st.builds(
     HouseState,
     lasting=st.builds(Lasting, mode=st.none() | st.sampled_from(Mode), panic=st.booleans()),
@@ -337,12 +337,12 @@ def test_a_bad_clock_opens_no_mode(mode: Mode) -> None:
 
 @pytest.mark.parametrize("mode", Mode)
 def test_a_grant_goes_before_mode_hours_and_curfew(mode: Mode) -> None:
-    """Let him in now: Tom comes in at night, in any mode, and the prey check is still asked."""
+    """Let him in now: Tom comes in at night, in any mode."""
     grant = Grant("Tom", 60 * SECOND_NS)
     rules = replace(NIGHTLY, mode=mode)
     state = with_grant(rules, USUAL, grant, 0)
     answer = permission(rules, state, "Tom", at("23:00"))
-    assert (True, Why.GRANTED, False) == (answer.allowed, answer.why, answer.grant is None or answer.grant.waives_prey)
+    assert (True, Why.GRANTED) == (answer.allowed, answer.why)
 
 
 @pytest.mark.parametrize(("who", "expected"), [("Tom", True), ("Mimi", False), (None, False)])
@@ -370,7 +370,7 @@ def test_a_grant_that_was_not_needed_is_used_all_the_same() -> None:
 def test_a_new_grant_replaces_the_cats_old_one() -> None:
     """Asked twice, a cat still comes in once; grants that are over are dropped."""
     state = HouseState(grants=(Grant("Mimi", 5), Grant("Tom", 60 * SECOND_NS)))
-    wanted = Grant("Tom", 90 * SECOND_NS, waives_prey=True)
+    wanted = Grant("Tom", 90 * SECOND_NS)
     assert (wanted,) == with_grant(RULES, state, wanted, 10).grants
 
 

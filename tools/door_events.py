@@ -81,6 +81,8 @@ TIMES = DoorTimes(open_s=6.0, hold_off_s=30.0)
 MIN_FRAMES = 3
 LICENCE_NS = 17 * NS
 """How long evidence or a button may still open the bolt: 10 s of the verdict, 6 s of open_s, a second of ticks."""
+EVIDENCE_NS = 2 * NS
+"""How long evidence outlasts its cat: a visit ends 1.5 s after the last of it was seen, and may wait for the house."""
 TINY_NS = 5_000_000
 """What the guard may stop short of a limit, and what whole nanoseconds may add up to."""
 
@@ -217,6 +219,7 @@ class Checker:
         self.breaches: Counter[Breach] = Counter()
         self.openings = self.licences = 0
         self._licence_ns: int | None = None
+        self._evidence_ns: int | None = None
         self._told_open = False
         self._frames = 0
         self._chip = ""
@@ -267,11 +270,13 @@ class Checker:
         place = self.place
         if place.visitor is None:
             self._frames, self._chip = 0, ""
-            return
-        self._chip = self._chip or place.chip
-        clear = place.visitor is Label.CAT_CLEAR and place.seen
-        self._frames += clear
-        if place.lets_in(now_ns) and self._chip == OURS and ((clear and self._frames >= MIN_FRAMES) or not place.seen):
+        else:
+            self._chip = self._chip or place.chip
+            clear = place.visitor is Label.CAT_CLEAR and place.seen
+            self._frames += clear
+            if self._chip == OURS and ((clear and self._frames >= MIN_FRAMES) or not place.seen):
+                self._evidence_ns = now_ns
+        if self._evidence_ns is not None and now_ns - self._evidence_ns <= EVIDENCE_NS and place.lets_in(now_ns):
             self.license(now_ns)
 
     def license(self, now_ns: int) -> None:
