@@ -17,7 +17,7 @@ from edge.adapters.absent import AbsentControl
 from edge.adapters.clock import zone_of
 from edge.adapters.control import SocketControl
 from edge.adapters.gpio import open_pins
-from edge.adapters.guard import open_guard
+from edge.adapters.guard import GuardFlap, open_guard
 from edge.adapters.picamera import PicameraCamera
 from edge.adapters.rfid import SerialChipReader
 from edge.adapters.tflite import open_interpreter
@@ -192,6 +192,11 @@ def open_control(config: Config) -> Control:
     return SocketControl(Path(config.control.path)) if config.control.path else AbsentControl()
 
 
+def heat_told(flap: Flap) -> float:
+    """Return the heat a guard says the coil holds, in seconds with power; 0 where nobody but the journal knows."""
+    return flap.reply.heat_ms / 1000 if isinstance(flap, GuardFlap) else 0.0
+
+
 def rules(config: Config, evidence: EvidenceSettings) -> Rules:
     """Return what every visit is judged by."""
     listed = tuple(Resident(cat.name, cat.chip, Needs(cat.known_by), cat.prey_check) for cat in config.cat)
@@ -308,7 +313,7 @@ def pipeline(
         model=loaded.model,
         recogniser=recogniser(config, loaded, memory.galleries),
         door=Door(DoorTimes(config.door.open_s, config.door.hold_off_s)),
-        coil=CoilGuard(config.lock, memory.heat_s, host.clock.monotonic_ns()),
+        coil=CoilGuard(config.lock, max(memory.heat_s, heat_told(devices.flap)), host.clock.monotonic_ns()),
         house=HouseKeeper(house_rules(config), watch, host.clock, memory.record, memory.house),
         control=control,
     )

@@ -23,6 +23,7 @@ from edge.messages import REST, BoltAction, FlapCommand
 
 if TYPE_CHECKING:
     from edge.config import LockConfig
+    from edge.messages import BootMoment
 
 RESUME_SHARE = 0.8
 """A coil that was too hot may be powered again below this share of its budget: room for one opening, no chatter."""
@@ -111,15 +112,17 @@ class CoilGuard:
         return min(1.0, self.heat_s(now_ns) / self._settings.heat_budget_s)
 
     def worst_heat_s(self, now_ns: int) -> float:
-        """Return the most heat the coil can hold when the present run of power ends, by cap or by budget.
+        """Return what to keep of the heat while the coil has power, so that a death within the run forgets none.
 
-        Kept while the coil has power, so that a death in the middle of a run forgets no heat.
+        It is the most the coil can hold when the run ends, by cap or by budget, and on top what ``heat_after`` takes
+        off for the time of the run itself, as if that were rest: whoever ages it from now on is never below the truth.
         """
-        if self._settings.duty >= 1:
+        settings = self._settings
+        if settings.duty >= 1:
             return 0.0
         state = self._advanced(now_ns)
-        left_s = self._settings.max_on_s - self._on_s(state)
-        return max(state.heat_s, min(state.heat_s + max(0.0, left_s), self._settings.heat_budget_s))
+        left_s = min(settings.max_on_s - self._on_s(state), settings.heat_budget_s - state.heat_s)
+        return state.heat_s + max(0.0, left_s) / (1 - settings.duty)
 
     def _advanced(self, now_ns: int) -> CoilState:
         state = self._state
@@ -174,13 +177,23 @@ class CoilGuard:
 
 
 def heat_after(heat_s: float, rest_s: float, settings: LockConfig) -> float:
-    """Return what is left of ``heat_s`` after ``rest_s`` seconds without power; also ages a value stored on disk.
-
-    A negative ``rest_s`` (the wall clock went back while the device was off) cools nothing.
-    """
+    """Return what is left of ``heat_s`` after ``rest_s`` seconds without power; a negative ``rest_s`` cools nothing."""
     if settings.duty >= 1:
         return 0.0
     return max(0.0, heat_s - max(0.0, rest_s) * settings.duty / (1 - settings.duty))
+
+
+def surely_passed_s(kept: BootMoment, now: BootMoment) -> float:
+    """Return the seconds that have passed for certain since ``kept``; never negative, and the wall clock has no say.
+
+    Within one boot its own clock tells. From an earlier boot it is at least the time since this one; for how long the
+    machine was off before it nobody knows, because a Pi has no clock that runs on. Where a boot has no name, which of
+    the two holds is not known, and nothing is certain.
+    """
+    if not kept.boot_id or not now.boot_id:
+        return 0.0
+    passed_ns = now.since_ns - kept.since_ns if now.boot_id == kept.boot_id else now.since_ns
+    return max(0, passed_ns) / NS
 
 
 @dataclass(frozen=True, slots=True)

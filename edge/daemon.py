@@ -110,7 +110,7 @@ def _memory(config: Config, loaded: LoadedModel, journal: Journal, host: Host, s
     shelf = assembly.galleries(config, stores.files).shelf()
     for why in shelf.broken:
         record.event("gallery_broken", why)
-    return Memory(record, journal.load_heat(now, config.lock), _house(journal, record), shelf.galleries)
+    return Memory(record, journal.load_heat(host.clock.boot(), config.lock), _house(journal, record), shelf.galleries)
 
 
 def _house(journal: Journal, record: Recorder) -> HouseState:

@@ -19,10 +19,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
 from edge.canonical import VisitSummary, summary
-from edge.coil import heat_after
+from edge.coil import heat_after, surely_passed_s
 from edge.errors import HardwareError
 from edge.house import Lasting
-from edge.messages import Label, Mode, VerdictKind
+from edge.messages import BootMoment, Label, Mode, VerdictKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,7 +59,13 @@ CREATE TABLE house (
 ) STRICT;
 """
 
-_MIGRATIONS = (_SCHEMA_1, _SCHEMA_2)
+# A row from before says no boot: its heat, then kept with the wall time alone, is taken as it is and does not age.
+_SCHEMA_3 = """
+ALTER TABLE coil ADD COLUMN boot_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE coil ADD COLUMN since_boot_ns INTEGER NOT NULL DEFAULT 0;
+"""
+
+_MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3)
 """``user_version`` n means that the first n of these were run."""
 
 # OR REPLACE: whether a commit that failed reached the disk cannot be known, so a row may be written twice.
@@ -71,7 +77,7 @@ INSERT OR REPLACE INTO visits VALUES (
 )
 """
 _ADD_EVENT = "INSERT INTO events VALUES (:at, :monotonic_ns, :kind, :detail)"
-_SAVE_HEAT = "INSERT OR REPLACE INTO coil VALUES (1, :heat_s, :at)"
+_SAVE_HEAT = "INSERT OR REPLACE INTO coil VALUES (1, :heat_s, :at, :boot_id, :since_boot_ns)"
 _SAVE_HOUSE = "INSERT OR REPLACE INTO house VALUES (1, :mode, :panic, :sha256, :at)"
 _NOTE_SETTINGS = """
 INSERT INTO settings SELECT :at, :config, :text
@@ -199,24 +205,32 @@ class Journal:
         """Add something that happened outside the course of a visit."""
         self._write(at, _event(at, kind, detail, monotonic_ns))
 
-    def save_heat(self, at: datetime, heat_s: float) -> None:
-        """Keep the coil's stored heat, in seconds with power; only the last is kept."""
+    def save_heat(self, at: datetime, heat_s: float, moment: BootMoment) -> None:
+        """Keep the coil's stored heat at ``moment``, in seconds with power; only the last is kept.
+
+        ``at`` is the same moment for people to read; nothing is reckoned with it.
+        """
         self._waiting = deque(row for row in self._waiting if row.sql != _SAVE_HEAT)
-        self._write(at, _Row(_SAVE_HEAT, {"heat_s": heat_s, "at": _text(at)}))
+        boot_id, since_ns = moment.boot_id, moment.since_ns
+        self._write(
+            at,
+            _Row(_SAVE_HEAT, {"heat_s": heat_s, "at": _text(at), "boot_id": boot_id, "since_boot_ns": since_ns}),
+        )
 
-    def load_heat(self, now: datetime, lock: LockConfig) -> float:
-        """Return the heat the coil still holds at ``now``, in seconds with power.
+    def load_heat(self, now: BootMoment, lock: LockConfig) -> float:
+        """Return the most heat the coil can still hold at ``now``, in seconds with power.
 
-        It has cooled by the wall time since it was saved, by nothing if the clock went back. Where heat may have been
-        saved but cannot be read any more, the coil is taken to be as hot as it may get.
+        It has cooled for as long as has passed for certain, see ``surely_passed_s``. Where heat may have been saved
+        but cannot be read any more, the coil is taken to be as hot as it may get.
         """
         try:
-            row = self._reader().execute("SELECT heat_s, at FROM coil").fetchone()
+            row = self._reader().execute("SELECT heat_s, boot_id, since_boot_ns FROM coil").fetchone()
         except (sqlite3.Error, HardwareError):
             return lock.heat_budget_s
         if row is None:
             return 0.0 if self._recovered is None else lock.heat_budget_s
-        return heat_after(row[0], (now - datetime.fromisoformat(row[1])).total_seconds(), lock)
+        heat_s, *kept = row
+        return heat_after(heat_s, surely_passed_s(BootMoment(*kept), now), lock)
 
     def save_house(self, at: datetime, lasting: Lasting) -> None:
         """Keep what of the house's state must outlive a restart; only the last is kept."""

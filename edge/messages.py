@@ -265,6 +265,18 @@ class ChipRead:
     at_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class BootMoment:
+    """A moment on a clock that nobody can set: nanoseconds since the kernel's boot, and the name of that boot.
+
+    Moments of two boots cannot be compared. An empty ``boot_id`` is a boot whose name is not known: never the same as
+    another.
+    """
+
+    boot_id: str
+    since_ns: int
+
+
 class BoltAction(StrEnum):
     """What the coil is asked to do. Rest is the state without power; the lock's kind says what that means."""
 

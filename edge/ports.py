@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edge.messages import FlapCommand, Frame, Image, Mode, Reply, Request, SensorReading, Visit
+    from edge.messages import BootMoment, FlapCommand, Frame, Image, Mode, Reply, Request, SensorReading, Visit
 
 
 class Camera(Protocol):
@@ -121,13 +121,16 @@ class Control(Protocol):
 
 
 class Clock(Protocol):
-    """Time. Monotonic time for every timeout, wall time only for what people read."""
+    """Time. Monotonic for every timeout, boot time for what outlives the process, wall time only for people to read."""
 
     def monotonic_ns(self) -> int:
         """Return nanoseconds that never go back and never jump."""
 
     def wall(self) -> datetime:
         """Return the wall time in UTC, as far as the device knows it."""
+
+    def boot(self) -> BootMoment:
+        """Return the time since the machine's boot: within one it never goes back, and no process's end ends it."""
 
     def synchronised(self) -> bool:
         """Return whether the machine says that its wall clock was set from a good one, such as the network's."""

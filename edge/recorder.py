@@ -77,4 +77,4 @@ class Recorder:
 
     def heat(self, heat_s: float) -> None:
         """Keep the coil's stored heat."""
-        self._journal.save_heat(self._clock.wall(), heat_s)
+        self._journal.save_heat(self._clock.wall(), heat_s, self._clock.boot())

@@ -10,9 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from edge.coil import NS, RESUME_SHARE, CoilGuard, CoilRefusal, Interlock, PowerBudget, heat_after
+from edge.coil import (
+    NS,
+    RESUME_SHARE,
+    CoilGuard,
+    CoilRefusal,
+    Interlock,
+    PowerBudget,
+    heat_after,
+    surely_passed_s,
+)
 from edge.config import LockConfig
-from edge.messages import REST, BoltAction, FlapCommand
+from edge.messages import REST, BoltAction, BootMoment, FlapCommand
 
 LOCK = LockConfig(lease_s=0.5, max_on_s=8.0, min_rest_s=1.0, heat_budget_s=40.0, duty=0.2)
 
@@ -125,8 +134,37 @@ def test_both_kinds_of_lock_are_bounded_alike(kind: str) -> None:
 
 @given(heat_s=st.floats(0, 1e5), rest_s=st.floats(-1e6, 1e6), duty=st.floats(0.01, 1.0))
 def test_a_stored_heat_only_ever_cools(heat_s: float, rest_s: float, duty: float) -> None:
-    """Ageing a stored value never warms it and never goes below zero, whatever the wall clock did."""
+    """Ageing a stored value never warms it and never goes below zero, whatever time is given."""
     assert 0.0 <= heat_after(heat_s, rest_s, LockConfig(duty=duty)) <= heat_s
+
+
+TIMES = st.integers(0, 10**18)  # nanoseconds: up to 30 years
+
+
+@pytest.mark.parametrize(
+    ("kept", "now", "passed_s"),
+    [
+        (BootMoment("a", 5 * NS), BootMoment("a", 8 * NS), 3.0),
+        (BootMoment("a", 8 * NS), BootMoment("a", 5 * NS), 0.0),  # which no kernel says
+        (BootMoment("a", 900 * NS), BootMoment("b", 7 * NS), 7.0),
+        (BootMoment("a", 5 * NS), BootMoment("b", 900 * NS), 900.0),
+        (BootMoment("", 5 * NS), BootMoment("b", 900 * NS), 0.0),
+        (BootMoment("a", 5 * NS), BootMoment("", 900 * NS), 0.0),
+        (BootMoment("", 5 * NS), BootMoment("", 900 * NS), 0.0),
+    ],
+)
+def test_only_time_that_passed_for_certain_cools(kept: BootMoment, now: BootMoment, passed_s: float) -> None:
+    """Within a boot its own clock counts, after another boot the uptime alone, and without a name nothing."""
+    assert passed_s == surely_passed_s(kept, now)
+
+
+@given(before_ns=TIMES, off_ns=TIMES, up_ns=TIMES, again=st.booleans())
+def test_no_more_time_counts_than_really_passed(before_ns: int, off_ns: int, up_ns: int, *, again: bool) -> None:
+    """What counts is never more than what passed, and all of it where the machine was not off in between."""
+    kept = BootMoment("a", before_ns)
+    now = BootMoment("b", up_ns) if again else BootMoment("a", before_ns + up_ns)
+    real_s = ((off_ns if again else 0) + up_ns) / NS
+    assert (True, up_ns / NS) == (surely_passed_s(kept, now) <= real_s, surely_passed_s(kept, now))
 
 
 LOCKS = st.builds(

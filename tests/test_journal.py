@@ -17,6 +17,7 @@ from edge.errors import HardwareError
 from edge.house import Lasting
 from edge.journal import (
     _SCHEMA_1,
+    _SCHEMA_2,
     APPLICATION_ID,
     MAX_WAITING,
     EventRow,
@@ -26,13 +27,15 @@ from edge.journal import (
     VisitRow,
     _seal,
 )
-from edge.messages import ChipRead, Label, Mode, VerdictKind
+from edge.messages import BootMoment, ChipRead, Label, Mode, VerdictKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+NS = 1_000_000_000
 NOW = datetime(2026, 3, 1, 4, 5, 6, tzinfo=UTC)
+UP = BootMoment("a", 1000 * NS)
 LOCK = LockConfig(heat_budget_s=40.0, duty=0.2)
 VISIT = replace(
     visit_of(scores(Label.CAT_CLEAR, 0.9)), chips=(ChipRead("276098106543210", 5),), owner_label=Label.CAT_CLEAR
@@ -123,24 +126,58 @@ def test_settings_are_noted_when_they_change(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize(
-    ("away", "left_s"),
+    ("later", "left_s"),
     [
-        (timedelta(0), 30.0),
-        (timedelta(seconds=40), 20.0),  # a quarter of a second per second, at a duty of 0.2
-        (timedelta(days=1), 0.0),
-        (timedelta(days=-1), 30.0),
+        (UP, 30.0),
+        (BootMoment("a", 1040 * NS), 20.0),  # a quarter of a second per second, at a duty of 0.2
+        (BootMoment("a", 90_000 * NS), 0.0),
+        (BootMoment("b", 0), 30.0),
+        (BootMoment("b", 40 * NS), 20.0),
+        (BootMoment("", 90_000 * NS), 30.0),
     ],
 )
-def test_heat_cools_by_wall_time_unless_the_clock_went_back(journal: Journal, away: timedelta, left_s: float) -> None:
-    """Saved heat has cooled for as long as the clock says, and not at all if the clock went back."""
-    journal.save_heat(NOW, 12.0)
-    journal.save_heat(NOW, 30.0)
-    assert left_s == pytest.approx(journal.load_heat(NOW + away, LOCK))
+def test_heat_cools_by_the_time_that_surely_passed(path: Path, later: BootMoment, left_s: float) -> None:
+    """Saved heat has cooled for as long as the boot says, after another boot for its uptime; only the last counts."""
+    with closing(Journal.open(path)) as before:
+        before.save_heat(NOW, 12.0, UP)
+        before.save_heat(NOW, 30.0, UP)
+    with closing(Journal.open(path)) as after:
+        assert left_s == pytest.approx(after.load_heat(later, LOCK))
+
+
+@pytest.mark.parametrize("at", [NOW - timedelta(days=9999), NOW, NOW + timedelta(days=9999)])
+def test_heat_does_not_cool_by_the_wall_clock(journal: Journal, at: datetime) -> None:
+    """The wall time of the row is for people: whatever it says, the heat is the same."""
+    journal.save_heat(at, 30.0, UP)
+    assert 20.0 == pytest.approx(journal.load_heat(BootMoment("a", 1040 * NS), LOCK))
+
+
+@pytest.mark.parametrize("scripts", [(_SCHEMA_1,), (_SCHEMA_1, _SCHEMA_2)])
+def test_heat_from_before_boots_were_kept_does_not_age(path: Path, scripts: tuple[str, ...]) -> None:
+    """A row that says no boot keeps its heat, however long this machine has been up, until the next row."""
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(
+            f"{''.join(scripts)} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {len(scripts)};"
+        )
+        old.execute("INSERT INTO coil VALUES (1, 30.0, ?)", ((NOW - timedelta(days=9999)).isoformat(),))
+        old.commit()
+    with closing(Journal.open(path)) as journal:
+        found = journal.load_heat(BootMoment("b", 90_000 * NS), LOCK)
+        journal.save_heat(NOW, 12.0, UP)
+        assert (30.0, 12.0, None) == (found, journal.load_heat(UP, LOCK), journal.recovered)
+
+
+def test_a_damaged_row_is_a_hot_coil(journal: Journal) -> None:
+    """Heat that cannot be read back counts as full."""
+    journal.save_heat(NOW, 3.0, UP)
+    assert journal._connection is not None
+    journal._connection.execute("UPDATE coil SET boot_id = CAST(X'ff' AS TEXT)")
+    assert LOCK.heat_budget_s == journal.load_heat(UP, LOCK)
 
 
 def test_a_new_journal_knows_of_no_heat(journal: Journal) -> None:
     """Before anything was saved the coil is cold."""
-    assert 0.0 == journal.load_heat(NOW, LOCK)
+    assert 0.0 == journal.load_heat(UP, LOCK)
 
 
 def test_a_full_disk_makes_rows_wait(journal: Journal) -> None:
@@ -161,11 +198,11 @@ def test_a_read_only_disk_makes_rows_wait(journal: Journal) -> None:
     pragma(journal, "query_only = ON")
     journal.add_visit(VISIT, None, "not_chosen")
     for heat_s in (1.0, 2.0, 3.0):
-        journal.save_heat(NOW, heat_s)
+        journal.save_heat(NOW, heat_s, UP)
     assert 2 == journal.waiting
     pragma(journal, "query_only = OFF")
     journal.note_settings(NOW, "aa", "{}")
-    assert (0, 3.0, 1) == (journal.waiting, journal.load_heat(NOW, LOCK), len(journal.visits(5)))
+    assert (0, 3.0, 1) == (journal.waiting, journal.load_heat(UP, LOCK), len(journal.visits(5)))
 
 
 def test_another_writer_makes_rows_wait(journal: Journal, path: Path) -> None:
@@ -199,7 +236,7 @@ def test_a_place_that_is_not_there_yet_is_asked_again(tmp_path: Path) -> None:
     assert (1, "unable to open database file") == (journal.waiting, journal.failure)
     with pytest.raises(HardwareError, match="unable to open"):
         journal.events(1)
-    assert LOCK.heat_budget_s == journal.load_heat(NOW, LOCK)
+    assert LOCK.heat_budget_s == journal.load_heat(UP, LOCK)
     (tmp_path / "not").unlink()
     (tmp_path / "not").mkdir()
     journal.add_event(NOW, "b", "")
@@ -256,7 +293,7 @@ def test_what_is_no_sound_journal_is_moved_aside(spoil: Callable[[Path], None], 
     journal.add_visit(VISIT, None, "not_chosen")
     assert (EventRow(VISIT.started, None, "journal_recovered", journal.recovered),) == journal.events(5)
     assert 1 == len(journal.visits(5))
-    assert LOCK.heat_budget_s == journal.load_heat(NOW, LOCK)
+    assert LOCK.heat_budget_s == journal.load_heat(UP, LOCK)
     assert content == path.with_name("journal.broken-1.sqlite").read_bytes()
     journal.close()
 
@@ -379,4 +416,4 @@ def test_a_journal_of_the_first_version_gets_its_house(path: Path) -> None:
 def test_a_missing_directory_is_made(tmp_path: Path) -> None:
     """A first start on an empty machine finds a new house and a cold coil, not ones that were lost."""
     with closing(Journal.open(tmp_path / "state" / "deeper" / "journal.sqlite")) as journal:
-        assert (HouseFound.NEW, 0.0) == (journal.load_house().found, journal.load_heat(NOW, LOCK))
+        assert (HouseFound.NEW, 0.0) == (journal.load_house().found, journal.load_heat(UP, LOCK))

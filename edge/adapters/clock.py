@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from edge.errors import ConfigError
+from edge.messages import BootMoment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 MACHINE_ZONE = Path("/etc/localtime")
 """Where the machine keeps its zone: localtime(5)."""
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""The kernel's name for this boot, drawn at random: random(4)."""
 
 MAX_ERROR_US = 16_000_000
 """A wall clock whose possible error has grown to this is not set; systemd's ``ntp_synced`` (time-util.c) asks the same.
@@ -66,9 +70,10 @@ def zone_of(timezone: str) -> tzinfo:
 class SystemClock:
     """The machine's clock (`edge.ports.Clock`)."""
 
-    def __init__(self) -> None:
-        """Find the C library's way to ask the kernel."""
+    def __init__(self, boot_id: Path = BOOT_ID) -> None:
+        """Find the C library's way to ask the kernel; ``boot_id`` is where it names its boot."""
         self._adjtimex: Callable[[Any], int] = ctypes.CDLL(None).adjtimex
+        self._boot_id = boot_id
 
     def monotonic_ns(self) -> int:
         """Return CLOCK_MONOTONIC."""
@@ -77,6 +82,14 @@ class SystemClock:
     def wall(self) -> datetime:
         """Return the wall time in UTC."""
         return datetime.now(UTC)
+
+    def boot(self) -> BootMoment:
+        """Return CLOCK_BOOTTIME (clock_gettime(2)), which nobody sets; a boot has no name where it cannot be read."""
+        try:
+            boot_id = self._boot_id.read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            boot_id = ""  # says so to whoever reckons with it: nothing kept in such a boot ages
+        return BootMoment(boot_id, time.clock_gettime_ns(time.CLOCK_BOOTTIME))
 
     def synchronised(self) -> bool:
         """Return whether the kernel takes the wall clock for set: timesyncd, chrony and ntpd all tell it."""
@@ -110,6 +123,8 @@ class SimClock:
         self._real = real or SystemClock()
         self._real_start_ns: int | None = None
         self._synchronised = True
+        self._boots = 1
+        self._booted_ns = 0
 
     def monotonic_ns(self) -> int:
         """Return the nanoseconds since the clock was made."""
@@ -118,6 +133,10 @@ class SimClock:
     def wall(self) -> datetime:
         """Return the start's wall time plus what has passed plus every step."""
         return self._wall + timedelta(microseconds=self._now_ns / 1000)
+
+    def boot(self) -> BootMoment:
+        """Return the time since the clock was made, or since the last ``reboot``."""
+        return BootMoment(f"simulated boot {self._boots}", self._now_ns - self._booted_ns)
 
     def synchronised(self) -> bool:
         """Return what was last set with ``set_synchronised``; at first it is."""
@@ -146,3 +165,8 @@ class SimClock:
     def step_wall(self, seconds: float) -> None:
         """Set the wall time forward, or back, as NTP or a person does; monotonic time knows nothing of it."""
         self._wall += timedelta(seconds=seconds)
+
+    def reboot(self) -> None:
+        """Boot the machine anew at this moment. Monotonic time goes on: it is the world's, which outlives a machine."""
+        self._boots += 1
+        self._booted_ns = self._now_ns

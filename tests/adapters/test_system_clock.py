@@ -61,6 +61,23 @@ def test_the_kernel_says_whether_the_clock_is_set(returned: int, error_us: int, 
     assert expected is clock.synchronised()
 
 
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_boot_that_cannot_be_named_has_no_name(tmp_path: Path, content: bytes | None) -> None:
+    """Without the kernel's word the boot is no boot that was met before, and its time goes on all the same."""
+    path = tmp_path / "boot_id"
+    if content is not None:
+        path.write_bytes(content)
+    moment = SystemClock(path).boot()
+    assert ("", True) == (moment.boot_id, moment.since_ns > 0)
+
+
+def test_a_boot_is_named_as_the_kernel_names_it(tmp_path: Path) -> None:
+    """The name is the kernel's line without its end."""
+    path = tmp_path / "boot_id"
+    path.write_text("57e1cc57-05d1-4bd4-a6ae-5a7d0e4d1c5e\n")
+    assert "57e1cc57-05d1-4bd4-a6ae-5a7d0e4d1c5e" == SystemClock(path).boot().boot_id
+
+
 def _kernel(returned: int, error_us: int) -> Callable[[Any], int]:
     def adjtimex(pointer: Any) -> int:  # noqa: ANN401 - what byref returns has no name
         ctypes.cast(pointer, ctypes.POINTER(_Timex)).contents.maxerror_us = error_us

@@ -66,6 +66,17 @@ def test_a_clock_says_whether_it_was_set(build: Callable[[], Clock]) -> None:
 
 
 @pytest.mark.parametrize("build", [SystemClock, clock_at_1000_s])
+def test_boot_time_passes_within_one_named_boot(build: Callable[[], Clock]) -> None:
+    """The boot has a name and keeps it, for every clock of the machine; its time goes on by the wait or more."""
+    clock = build()
+    before = clock.boot()
+    clock.wait(0.002)
+    after = clock.boot()
+    assert (True, before.boot_id, before.boot_id) == (before.boot_id != "", after.boot_id, build().boot().boot_id)
+    assert 0 <= before.since_ns <= after.since_ns - 2_000_000
+
+
+@pytest.mark.parametrize("build", [SystemClock, clock_at_1000_s])
 def test_wall_time_is_utc(build: Callable[[], Clock]) -> None:
     """Wall time carries its zone, and the zone is UTC."""
     assert timedelta(0) == build().wall().utcoffset()

@@ -27,6 +27,20 @@ def test_a_wall_step_leaves_monotonic_time_alone() -> None:
     assert (0, START - timedelta(hours=1)) == (clock.monotonic_ns(), clock.wall())
 
 
+def test_a_reboot_begins_another_boot_and_no_wall_step_does() -> None:
+    """A boot has its own name and begins at zero, while monotonic time goes on; setting the wall time is no reboot."""
+    clock = SimClock(START)
+    clock.advance(5.0)
+    first = clock.boot()
+    clock.step_wall(86400.0)
+    assert first == clock.boot()
+    clock.reboot()
+    clock.advance(2.0)
+    second = clock.boot()
+    assert (5_000_000_000, 2_000_000_000, 7_000_000_000) == (first.since_ns, second.since_ns, clock.monotonic_ns())
+    assert first.boot_id != second.boot_id
+
+
 def test_time_does_not_run_backwards() -> None:
     """A negative step is a mistake of the caller, and said so."""
     with pytest.raises(ValueError, match="backwards"):
