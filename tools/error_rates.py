@@ -24,7 +24,7 @@ from error_rates_page import page  # noqa: E402
 from fixed_rule import NEVER, Errors, best, errors_of  # noqa: E402
 
 from edge import bundle  # noqa: E402
-from edge.messages import Residents, Rules, VerdictKind  # noqa: E402
+from edge.messages import LABELS, Residents, Rules, VerdictKind  # noqa: E402
 from edge.policy import Budgets, VisitJudge, wald_bounds  # noqa: E402
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     begun = time.monotonic()
     shipped = bundle.load(bundle.factory_directory()).manifest.evidence
+    shipped = replace(shipped, priors=(1 / len(LABELS),) * len(LABELS))  # as the drawn scores are calibrated
     measured = replace(shipped, discount_scale=LOOK_GREY, discount_floor=FLOOR)
     cells = list(_cells(measured, shipped, options.visits))
     with ProcessPoolExecutor(2) as pool:
