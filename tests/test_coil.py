@@ -177,6 +177,19 @@ LOCKS = st.builds(
 )
 
 
+@given(lock=LOCKS, share=st.floats(0.0, 1.2), died_s=st.floats(0.0, 30.0), later_s=st.floats(0.0, 60.0))
+def test_what_a_death_within_a_run_leaves_is_never_below_the_truth(
+    lock: LockConfig, share: float, died_s: float, later_s: float
+) -> None:
+    """The heat kept when power began, aged since then, covers a coil that had power until the death or its bound."""
+    before_s = share * lock.heat_budget_s
+    guard = CoilGuard(lock, before_s, 0)
+    guard.command(energise(), 0)
+    run_s = min(died_s, lock.max_on_s, max(0.0, lock.heat_budget_s - before_s)) if guard.powered(0) else 0.0
+    truth_s = heat_after(before_s + run_s, later_s, lock)
+    assert truth_s <= heat_after(guard.worst_heat_s(0), run_s + later_s, lock) + 1e-6
+
+
 class Coil(RuleBasedStateMachine):
     """A coil that is asked for anything at any time, and what a perfect and a plain pin make of the answers."""
 
