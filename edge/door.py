@@ -314,6 +314,9 @@ class Closure(StrEnum):
     LOCKED = "locked"  # for everybody
 
 
+CLOSED_STATES = frozenset({DoorState.CURFEW, DoorState.LOCKED})
+"""States in which the house's rules keep everybody out, but for whom they let through."""
+
 _READY = frozenset({DoorState.WATCHING, DoorState.BLIND, DoorState.HOLD_OFF})
 """States that a standing closure takes over whenever they are come by: whatever was stronger has ended."""
 

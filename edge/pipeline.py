@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from edge import features, scoring
-from edge.door import Bolt, DoorState
+from edge.door import CLOSED_STATES, Bolt, DoorState
 from edge.entry import Entry, EntryParts, EntrySettings
 from edge.errors import HardwareError
 from edge.messages import (
@@ -330,8 +330,11 @@ class Pipeline:
         entry, was_open = self._entry, self._entry.open
         self._feel(reading, sight, now_ns)
         entry.pass_time(now_ns)
+        closed = entry.state in CLOSED_STATES
         entry.heed(self._parts.house.closure(now_ns), now_ns, said=self._parts.house.take_said())
         entry.blind(blinded=self._blind, now_ns=now_ns)
+        if closed and entry.state not in CLOSED_STATES:
+            self._judge_unseen_anew(now_ns)
         self._obey_verdict(now_ns)
         if was_open and self._visit is not None:
             self._visit.bolt_ns += now_ns - self._last_ns
@@ -389,6 +392,11 @@ class Pipeline:
             self._parts.record.event("blind_admitted", f"on_blind = {choice}")
             self._entry.admit_unseen(now_ns)
             self._let_in(resident, now_ns)
+
+    def _judge_unseen_anew(self, now_ns: int) -> None:
+        """End a blind visit when the house opens: it cannot be seen whether the one whose chip was read still waits."""
+        if self._visit is not None and self._visit.judge.blind:
+            self._end_visit(self._visit, now_ns)
 
     def _refused_by_house(self, visit: OpenVisit, resident: str | None, now_ns: int) -> bool:
         why = self._parts.house.refuses(resident, now_ns)
