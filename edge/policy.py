@@ -206,16 +206,16 @@ class VisitJudge:
             self._seen_ns = self._at_ns
             weight = novelty(observation.patch, self._before, self._settings)
             self._before = observation.patch
-            self._recognition.frame(observation.scores, observation.likeness, weight)
-            self._weigh(observation.scores, weight)
+            shares = likelihood_shares(observation.scores, self._settings.priors)
+            self._recognition.frame(shares, observation.likeness, weight)
+            self._weigh(shares, weight)
         self._decide()
 
     def verdict(self) -> Verdict:
         """Return the verdict as it stands."""
         return self._final or self._standing()
 
-    def _weigh(self, scores: Scores, weight: float) -> None:
-        shares = likelihood_shares(scores, self._settings.priors)
+    def _weigh(self, shares: tuple[float, ...], weight: float) -> None:
         clean, prey = _llrs(shares, self._settings)
         self._frames += 1
         self._clean = max(self._clean, _spending(self._frames)) + weight * clean
@@ -300,7 +300,7 @@ class Recognition:
         """Start with nobody known."""
         self._cats = rules.residents.cats
         self._any_cat = rules.residents.any_cat
-        self._settings = rules.evidence
+        self._llr_cap = rules.evidence.llr_cap
         self._by_chip = rules.bounds.admit
         # Each cat that may be known by its looks is one more chance for a stranger to look like one (Bonferroni).
         looked_for = sum(cat.needs is not Needs.CHIP for cat in self._cats)
@@ -315,10 +315,12 @@ class Recognition:
         """Take a chip reading."""
         self._chips.append(chip)
 
-    def frame(self, scores: Scores, likeness: tuple[float, ...], weight: float) -> None:
-        """Take one believed frame; ``likeness`` is in the residents' order, or empty."""
-        self.cat_llr = max(self.cat_llr + weight * cat_llr(scores, self._settings), self._refuse)
-        if scores.cat <= _CAT_SHARE or not likeness:
+    def frame(self, shares: tuple[float, ...], likeness: tuple[float, ...], weight: float) -> None:
+        """Take one believed frame's ``likelihood_shares``; ``likeness`` is in the residents' order, or empty."""
+        _empty, hidden, clear, carried, _animal, _person = shares
+        cat = hidden + clear + carried
+        self.cat_llr = max(self.cat_llr + weight * _cat_llr(cat, self._llr_cap), self._refuse)
+        if cat <= _CAT_SHARE or not likeness:
             return
         self._weight += weight
         self._likeness = [old + weight * new for old, new in zip(self._likeness, likeness, strict=True)]
@@ -395,11 +397,7 @@ class Recognition:
         return min(max(mean, -CHIP_LLR), CHIP_LLR)
 
 
-def cat_llr(scores: Scores, settings: EvidenceSettings) -> float:
-    """Return the log-likelihood ratio one frame adds for *a cat* against what is none, before discount."""
-    ours = [label in (Label.CAT_HIDDEN, Label.CAT_CLEAR, Label.CAT_PREY) for label in LABELS]
-    likely = [max(p, _TINY) / prior for p, prior in zip(scores.probabilities, settings.priors, strict=True)]
-    cat = [value for value, is_cat in zip(likely, ours, strict=True) if is_cat]
-    rest = [value for value, is_cat in zip(likely, ours, strict=True) if not is_cat]
-    ratio = math.log(math.fsum(cat) / len(cat) / (math.fsum(rest) / len(rest)))
-    return min(max(ratio, -settings.llr_cap), settings.llr_cap)
+def _cat_llr(cat: float, llr_cap: float) -> float:
+    """Return the log-likelihood ratio of *a cat*, any of three labels, against what is none, any of three others."""
+    ratio = math.log(max(cat, _TINY) / max(1.0 - cat, _TINY))
+    return min(max(ratio, -llr_cap), llr_cap)
