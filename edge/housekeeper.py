@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 from edge import house
 from edge.door import Closure
+from edge.hours import Moment
 from edge.house import Grant, HouseState, Why
 from edge.messages import Mode
 from edge.walltime import Trust
 
 if TYPE_CHECKING:
-    from edge.hours import Moment
     from edge.house import HouseRules, Permission
     from edge.ports import Clock, Record
     from edge.walltime import WallWatch
+
+LOOK_NS = 1_000_000_000
 
 _SAYS = {
     Why.PANIC: "the panic lock is on",
@@ -38,6 +40,7 @@ class HouseKeeper:
         self._said = False
         self._trust: Trust | None = None
         self._at: Moment | None = None
+        self._looked_ns = 0
 
     @property
     def mode(self) -> Mode:
@@ -119,9 +122,11 @@ class HouseKeeper:
         return house.permission(self._rules, self._state, resident, self._moment(now_ns))
 
     def _moment(self, now_ns: int) -> Moment:
-        """Look at the clock once a tick."""
-        if self._at is None or self._at.now_ns != now_ns:
-            self._at = self._look(now_ns)
+        """Return this tick's moment. The wall clock costs more than all the rules, so it is asked once a second."""
+        if self._at is None or not 0 <= now_ns - self._looked_ns < LOOK_NS:
+            self._at, self._looked_ns = self._look(now_ns), now_ns
+        elif self._at.now_ns != now_ns:
+            self._at = Moment(self._at.local, self._at.trusted, now_ns)
         return self._at
 
     def _look(self, now_ns: int) -> Moment:
