@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,10 @@ error-rates: setup ## how often the sequential test is wrong, beside the budgets
 	$(BIN)/python tools/error_rates.py > .error-rates.md
 	$(BIN)/python tools/similarity.py --data $(DATA) >> .error-rates.md
 	@mv .error-rates.md docs/error-rates.md
+
+identity-value: setup ## what the camera's word on a cat is worth, in the simulated world, into docs/identity.md
+	$(BIN)/python tools/identity_value.py > .identity.md
+	@mv .identity.md docs/identity.md
 
 door-diagram: setup ## draw the door's tables into docs/door.md
 	$(BIN)/python tools/door_diagram.py --write docs/door.md
