@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import sys
 from collections import Counter
@@ -37,7 +38,7 @@ from edge.errors import HardwareError
 from edge.features import Recipe
 from edge.hours import Curfew, span_of
 from edge.house import HouseRules, HouseState, Lasting, OnBadClock
-from edge.housekeeper import HouseKeeper
+from edge.housekeeper import LOOK_NS, HouseKeeper
 from edge.identity import Recogniser
 from edge.keeper import CameraKeeper, ReaderKeeper
 from edge.messages import (
@@ -207,6 +208,10 @@ def _cooled(heat_ns: float, rest_ns: float) -> float:
     return max(0.0, heat_ns - rest_ns * LOCK.duty / (1 - LOCK.duty))
 
 
+def _since(then_ns: int | None, now_ns: int) -> float:
+    return math.inf if then_ns is None else now_ns - then_ns
+
+
 class Checker:
     """Stands at the pins and holds every command against what is really there."""
 
@@ -220,6 +225,7 @@ class Checker:
         self.openings = self.licences = 0
         self._licence_ns: int | None = None
         self._evidence_ns: int | None = None
+        self._open_ns: int | None = None  # when the rules last let our cat in; the loop looks at the clock each second
         self._told_open = False
         self._frames = 0
         self._chip = ""
@@ -240,7 +246,8 @@ class Checker:
         if energise and not was_asked:
             self._switched_on(which, now_ns)
         falls = coil.on_ns is not None and not energise
-        if falls and self._told_open and not coil.at_limit(now_ns) and not self.place.bolt_pin_dead:
+        spent = any(each.at_limit(now_ns) for each in self.coils)  # both hang on one guard, and rest together
+        if falls and self._told_open and not spent and not self.place.bolt_pin_dead:
             self.breaches[Breach.SHUT] += 1
         coil.take(command, now_ns)
         self.bolts[which].apply(command, now_ns)
@@ -276,7 +283,9 @@ class Checker:
             self._frames += clear
             if self._chip == OURS and ((clear and self._frames >= MIN_FRAMES) or not place.seen):
                 self._evidence_ns = now_ns
-        if self._evidence_ns is not None and now_ns - self._evidence_ns <= EVIDENCE_NS and place.lets_in(now_ns):
+        if place.lets_in(now_ns):
+            self._open_ns = now_ns
+        if _since(self._evidence_ns, now_ns) <= EVIDENCE_NS and _since(self._open_ns, now_ns) <= LOOK_NS:
             self.license(now_ns)
 
     def license(self, now_ns: int) -> None:
@@ -286,7 +295,7 @@ class Checker:
 
     def revoke(self) -> None:
         """Say that from now on nobody is let in but by a person."""
-        self._licence_ns = None
+        self._licence_ns = self._open_ns = None
 
 
 # --- the hardware that the loop is given ---------------------------------------------------------------------------
@@ -676,7 +685,7 @@ class Storm:
         heat_s = heat_after(self.place.heat_s, (now_ns - self.place.heat_ns) / NS, LOCK)
         for coil in self.checker.coils:
             coil.plain_on_ns = None  # opening a pin drives it low
-            coil.plain_heat_ns = max(coil.plain_heat_ns, heat_s * NS)
+            coil.plain_heat_ns = heat_s * NS  # and this is all that the new one can know
         self._loop = self._start(heat_s)
 
     def quiet(self) -> None:
