@@ -29,7 +29,7 @@ from edge.codec import to_json
 from edge.errors import CatflapError, TrustError
 from edge.files import DiskFiles, replace
 from edge.journal import Journal
-from edge.slots import MODELS, SlotName, SlotRecord, SlotRefusedError, Slots, TrialKind
+from edge.slots import MODELS, SlotName, SlotRecord, Slots, TrialKind
 from edge.trying import DeviceBudget, Tried, try_bundle
 from edge.unpacking import MAX_ARCHIVE_BYTES, unpack
 from edge.updater import INBOX, DeviceUpdater, ExpiredError
@@ -50,7 +50,7 @@ MAX_INBOX_FILES = 600
 MAX_INBOX_BYTES = 2 * MAX_ARCHIVE_BYTES
 RESERVE_BYTES = 32_000_000
 """Left free for the journal, whatever a bundle needs."""
-DEVELOPMENT_KEYS = frozenset({"1ce3b2b6e6ca7cbf8a3f8a6e3f33ee1c6a3d6cd4e5cf0ab9c1cdd3a0c6cf3e38"})
+DEVELOPMENT_KEYS = frozenset({"66609e4a8c8e4846ec2419039f4af47a9c9a9a0d032a1dc4812366beb41d2d99"})
 """Public halves of keys whose private halves are in this repository (tests): no flap of an owner may trust one."""
 
 
@@ -89,7 +89,7 @@ def _answered(state: Path, parts: Parts) -> Answer:
     except ExpiredError as error:
         # Somebody keeps new signatures from the flap, or nobody signs any more: the owner must hear of either.
         answer = heard.refuses("update_expired", f"{error}; the model that works goes on")
-    except (TrustError, SlotRefusedError) as error:
+    except CatflapError as error:
         answer = heard.refuses("update_refused", str(error))
     except OSError as error:
         answer = heard.refuses("update_failed", f"the flap's disk: {error}")

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
 SIGNED_AT = "x-catflap-signed-at"
 """The field of a timestamp's signed part that says when it was signed, as ``TIME_FORM``, in UTC."""
 TIME_FORM = "%Y-%m-%dT%H:%M:%SZ"
-FLOOR = "time_floor.json"
-_OURS = frozenset({FLOOR, "adopted.json"})
+FLOOR = "time_floor"
+"""Its file in ``trust``: JSON, without the suffix by which TUF's own files are known there."""
+_OURS = frozenset({"adopted.json"})
 """Files of the house in ``trust``; a delegated role that is called like one is believed, and fetched anew each time."""
 _ORDER = ("root", "timestamp", "snapshot", "targets")
 
