@@ -44,6 +44,7 @@ FLOORS: dict[str, int] = {
     "spool": 3,
     "galleries": 3,
     "bundle": 3,
+    "inbox": 3,
     "pipeline": 4,
     "recorder": 4,
     "adapters": 5,
