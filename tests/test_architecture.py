@@ -47,6 +47,7 @@ FLOORS: dict[str, int] = {
     "inbox": 3,
     "pipeline": 4,
     "recorder": 4,
+    "slots": 4,
     "adapters": 5,
     "assembly": 6,
     "daemon": 7,
