@@ -1,4 +1,4 @@
-"""The inbox: where a push lies until the update service has looked at it, and the language in which it arrives. Floor 3.
+"""The inbox: where a push lies until the update service has looked at it, and the words it comes with. Floor 3.
 
 A request is one line of JSON and, for a push, exactly as many bytes as that line says: a plain tar of a TUF repository.
 Nothing here is believed: names, counts and sizes are bounded, and the updater verifies every byte afterwards. What
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import re
 import tarfile
@@ -20,6 +21,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from edge.answers import ANSWER
 from edge.codec import from_json, to_json
 from edge.errors import InputError
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Of requests and replies."""
 
-METADATA, TARGETS, TIMESTAMP, ANSWER = "metadata", "targets", "timestamp.json", "answer.json"
+METADATA, TARGETS, TIMESTAMP = "metadata", "targets", "timestamp.json"
 ARRIVING, LOCK = ".arriving", ".lock"
 
 MAX_REQUEST_BYTES = 1024
@@ -174,8 +176,10 @@ class Inbox:
         finally:
             os.close(handle)
 
-    def take(self, stream: Stream, length: int) -> None:
+    def take(self, stream: Stream, length: int) -> int:
         """Take ``length`` bytes of tar; the caller holds the inbox. What is not taken whole leaves it as it was.
+
+        Return the version that the new timestamp says it has; nobody has verified it.
 
         Raises:
             InputError: the stream is not what a push may be, ended early, or there is no room for it.
@@ -188,10 +192,12 @@ class Inbox:
         self._clear_arriving()
         try:
             names = self._unpack(_Counted(stream, length))
+            version = _version(self._files.read(self.directory / ARRIVING / METADATA / TIMESTAMP))
         except BaseException:
             self._clear_arriving()
             raise
         self._put_in_place(names)
+        return version
 
     def answer(self) -> bytes | None:
         """Return what the update service answered to what lies here, or None where it has not yet."""
@@ -259,7 +265,9 @@ class _Counted:
         found = bytearray()
         while len(found) < size:
             some = self._stream.read(size - len(found))
-            _require(bool(some), f"the push: ended after {self._length - self.left + len(found)} of {self._length} bytes")
+            _require(
+                bool(some), f"the push: ended after {self._length - self.left + len(found)} of {self._length} bytes"
+            )
             found += some
         self.left -= size
         return bytes(found)
@@ -284,6 +292,15 @@ def _header(block: bytes) -> tuple[str, int]:
     _require(_NAME.fullmatch(info.name) is not None, f"the push: {info.name[:80]!r}: is no name of a repository's file")
     _require(info.size >= 0, f"the push: {info.name}: has no size")
     return info.name, info.size
+
+
+def _version(timestamp: bytes) -> int:
+    try:
+        version = json.loads(timestamp)["signed"]["version"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"the push: {METADATA}/{TIMESTAMP}: has no version") from error
+    _require(type(version) is int, f"the push: {METADATA}/{TIMESTAMP}: its version is no whole number")
+    return int(version)
 
 
 def _locked(handle: int) -> bool:

@@ -45,6 +45,7 @@ FLOORS: dict[str, int] = {
     "galleries": 3,
     "bundle": 3,
     "inbox": 3,
+    "answers": 2,
     "pipeline": 4,
     "recorder": 4,
     "slots": 4,

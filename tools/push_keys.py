@@ -11,7 +11,6 @@ import os
 from dataclasses import dataclass
 from enum import StrEnum
 from getpass import getpass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,9 +27,10 @@ from edge.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 MIN_PASSPHRASE = 16
-"""Characters. `cryptography` derives the file's key by 2048 rounds of PBKDF2 only: the passphrase carries the weight."""
+"""Characters. `cryptography` derives a file's key by 2048 rounds of PBKDF2 only: the passphrase carries the weight."""
 
 ID_DIGITS = 12
 """Of a key's id, in its file's name."""
@@ -155,7 +155,9 @@ class Keyring:
     def _new(self, role: KeyRole) -> bytes:
         passphrase = self.asker.new("the root and targets keys" if role in OFFLINE else f"the {role} key")
         if len(passphrase) < MIN_PASSPHRASE:
-            raise InputError(f"the passphrase has {len(passphrase)} characters; {MIN_PASSPHRASE} or more, such as six words")
+            raise InputError(
+                f"the passphrase has {len(passphrase)} characters; {MIN_PASSPHRASE} or more, such as six words"
+            )
         return passphrase.encode()
 
     def _private(self, role: KeyRole, path: Path) -> Ed25519PrivateKey:
@@ -190,7 +192,7 @@ def _write_secret(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(handle, "wb") as file:
+        with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(handle)

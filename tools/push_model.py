@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 
 import push_ssh
 from push_flaps import Flaps
-from push_keys import KeyRole, Keyring, PassphraseFile, Terminal
+from push_keys import Keyring, KeyRole, PassphraseFile, Terminal
 from push_repository import Repository
 from push_rollout import BAD, GOOD, Outcome, Push, Rollout, Row, shares_of, table
 from push_ssh import UnreachableError, Wire

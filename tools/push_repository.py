@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from push_tar import Packed
     from securesystemslib.signer import CryptoSigner, Key
 
-AnySigned = TypeVar("AnySigned", bound=Signed)
+AnySigned = TypeVar("AnySigned", Root, Timestamp, Snapshot, Targets)
 
 LIFE = {
     Root.type: timedelta(days=3 * 365),
@@ -39,6 +39,7 @@ LIFE = {
 }
 """How long a signature is good for. An expired one refuses new installs and stops no model that works."""
 
+SIGNED_AT, TIME_FORM = "x-catflap-signed-at", "%Y-%m-%dT%H:%M:%SZ"
 KEEP = 3
 """Old snapshots and targets that stay, for whoever reads a plain store at that moment."""
 
@@ -105,9 +106,8 @@ class Repository:
 
     def expires(self) -> dict[str, datetime]:
         """Return until when each role's newest metadata are good."""
-        latest = {kind.type: self._latest(kind) for kind in (Targets, Snapshot, Timestamp)}
-        found = {name: metadata.signed.expires for name, metadata in latest.items() if metadata is not None}
-        return {Root.type: self._root().signed.expires, **found}
+        latest = (self._root(), self._latest(Targets), self._latest(Snapshot), self._latest(Timestamp))
+        return {found.signed.type: found.signed.expires for found in latest if found is not None}
 
     def wanted(self) -> Wanted | None:
         """Return the bundle that flaps shall have, None before the first."""
@@ -250,7 +250,9 @@ class Repository:
         self._store(Metadata(Snapshot(version, expires=self._until(Snapshot), meta=meta)), signer)
         newest = self._meta(f"{version}.snapshot.json", version)
         last = self._timestamp_version()
-        self._store(Metadata(Timestamp(last + 1, expires=self._until(Timestamp), snapshot_meta=newest)), signer)
+        timestamp = Timestamp(last + 1, expires=self._until(Timestamp), snapshot_meta=newest)
+        timestamp.unrecognized_fields[SIGNED_AT] = self._now().strftime(TIME_FORM)
+        self._store(Metadata(timestamp), signer)
 
     def _meta(self, name: str, version: int) -> MetaFile:
         data = (self._metadata / name).read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -192,7 +193,7 @@ def shares_of(text: str) -> tuple[float, ...]:
     if not all(word.endswith("%") and word[:-1].isdigit() for word in words):
         raise wrong
     shares = tuple(int(word[:-1]) / 100 for word in words)
-    if shares[-1] != 1.0 or shares[0] <= 0 or any(a >= b for a, b in zip(shares, shares[1:], strict=False)):
+    if shares[-1] != 1.0 or shares[0] <= 0 or any(a >= b for a, b in itertools.pairwise(shares)):
         raise wrong
     return shares
 

@@ -1,7 +1,8 @@
 """A TUF repository on a plain store, for flaps that poll: ``file:``, ``https:`` and ``s3:``.
 
-Everything but ``timestamp.json`` never changes under its name, so it is written once and first; ``timestamp.json`` comes
-last, and a flap that reads in between finds the old repository whole. A store needs no trust: it can withhold, not forge.
+Everything but ``timestamp.json`` never changes under its name, so it is written once and first; ``timestamp.json``
+comes last, and a flap that reads in between finds the old repository whole. A store needs no trust: it can withhold a
+model, not forge one.
 """
 
 from __future__ import annotations
@@ -142,8 +143,10 @@ class S3Store:
         if name == COMMIT:
             return False
         try:
-            return bool(self._client.head_object(Bucket=self._bucket, Key=self._key(name))["ContentLength"] == len(data))
-        except Exception as error:  # noqa: BLE001 - boto3 makes its exceptions' classes at run time
+            return bool(
+                self._client.head_object(Bucket=self._bucket, Key=self._key(name))["ContentLength"] == len(data)
+            )
+        except Exception as error:  # boto3 makes its exceptions' classes at run time
             if getattr(error, "response", {}).get("Error", {}).get("Code") in ("404", "NoSuchKey", "403"):
                 return False
             raise InputError(f"s3://{self._bucket}: {name}: {error}") from error
@@ -152,7 +155,7 @@ class S3Store:
         """Write the object."""
         try:
             self._client.put_object(Bucket=self._bucket, Key=self._key(name), Body=data)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # boto3 makes its exceptions' classes at run time
             raise InputError(f"s3://{self._bucket}: {name}: {error}") from error
 
     def _key(self, name: str) -> str:
@@ -196,6 +199,6 @@ def _boto3_client() -> S3Client:
         raise InputError("s3: needs boto3, which is not installed here; pip install 'catflap[s3]'") from error
     try:
         client: S3Client = boto3.client("s3")
-    except Exception as error:  # noqa: BLE001 - whatever boto3 finds wrong with its settings, in its words
+    except Exception as error:  # boto3 makes its exceptions' classes at run time
         raise InputError(f"s3: {error}") from error
     return client

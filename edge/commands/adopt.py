@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import argparse
 
 ROOT = "root.json"
-BOUND = "adopted.json"
+BOUND = "adopted_root"
+"""The root as it was adopted, for its fingerprint; python-tuf's client replaces ``root.json`` as keys are rotated."""
 MAX_BYTES = 520_000
 """A root as long as python-tuf's client takes, 512 000 bytes, and the line of a key."""
 
@@ -47,17 +48,28 @@ def adopt(arguments: argparse.Namespace) -> int:
         ConfigError: it is bound to another root already, or a directory may not be written.
         InputError: what came is not a root that vouches for itself, or no key.
     """
-    asked = _asked(sys.stdin.buffer.read(MAX_BYTES + 1))
+    trust = Path(config.load(arguments.config).state.directory) / "trust"
+    said = take_owner(sys.stdin.buffer.read(MAX_BYTES + 1), trust, arguments.keys, anew=arguments.again)
+    print(json.dumps(said))
+    return 0
+
+
+def take_owner(data: bytes, trust: Path, keys: Path, *, anew: bool) -> dict[str, str]:
+    """Bind the flap whose trust lies in ``trust`` to what ``data`` says; return what there is to print.
+
+    Raises:
+        ConfigError: it is bound to another root already, or a directory may not be written.
+        InputError: what came is not a root that vouches for itself, or no key.
+    """
+    asked = _asked(data)
     root = asked.root.encode()
     _verify(root)
-    trust = Path(config.load(arguments.config).state.directory) / "trust"
     try:
-        news = _bind(trust, root, anew=arguments.again)
-        _let_in(arguments.keys, asked.push_key)
+        news = _bind(trust, root, anew=anew)
+        _let_in(keys, asked.push_key)
     except OSError as error:
         raise ConfigError(f"{error.filename}: {error.strerror}; say it with sudo") from error
-    print(json.dumps({"fingerprint": fingerprint(root), "says": news}))
-    return 0
+    return {"fingerprint": fingerprint(root), "says": news}
 
 
 def bound_to(trust: Path) -> str:
@@ -99,9 +111,7 @@ def _bind(trust: Path, root: bytes, *, anew: bool) -> str:
             return "was bound to this root already"
         if not anew:
             bound = bound_to(trust)
-            raise ConfigError(
-                f"this flap is bound to root {bound}, not to {fingerprint(root)}; --again binds it anew"
-            )
+            raise ConfigError(f"this flap is bound to root {bound}, not to {fingerprint(root)}; --again binds it anew")
         shutil.rmtree(trust)
         files.make_directory(trust)
     replace(files, trust / ROOT, root)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge import config
+from edge.answers import ANSWER, Answer
 from edge.codec import from_json, to_json
 from edge.commands.adopt import bound_to
 from edge.errors import CatflapError, InputError
@@ -71,7 +72,8 @@ def serve(stream: Stream, state: Path) -> Reply:
             return Reply(Said.STANDING, "", _standing(state))
         return _push(stream, request, state)
     except OSError as error:
-        return Reply(Said.NOT_TAKEN, f"the flap's disk: {error.strerror or error}")
+        where = f" {error.filename}:" if error.filename else ""
+        return Reply(Said.NOT_TAKEN, f"the flap's disk:{where} {error.strerror or error}")
     except CatflapError as error:
         return Reply(Said.NOT_TAKEN, str(error))
 
@@ -81,20 +83,22 @@ def _push(stream: Stream, request: Request, state: Path) -> Reply:
     with inbox.held() as ours:
         if not ours:
             return Reply(Said.BUSY, "another push is being received; say it again when that has its answer")
-        inbox.take(stream, request.bytes)
-        answer = _awaited(inbox, request.wait_s)
+        version = inbox.take(stream, request.bytes)
+        answer = _awaited(inbox, version, request.wait_s)
     if answer is None:
         why = f"it lies in the inbox; the update service said nothing within {request.wait_s:g} s"
         return Reply(Said.SILENT, why, _standing(state))
     return Reply(Said(answer.status), answer.why, _standing(state))
 
 
-def _awaited(inbox: Inbox, wait_s: float) -> Answer | None:
+def _awaited(inbox: Inbox, version: int, wait_s: float) -> Answer | None:
+    """Wait for the answer to this push: one about another timestamp is of a run that had begun before it."""
     until = time.monotonic() + wait_s
     while True:
         found = inbox.answer()
-        if found is not None:
-            return from_json(Answer, found, inbox.directory / "answer.json")
+        answer = None if found is None else from_json(Answer, found, inbox.directory / ANSWER)
+        if answer is not None and answer.timestamp in (0, version):
+            return answer
         if time.monotonic() >= until:
             return None
         time.sleep(LOOK_EVERY_S)
