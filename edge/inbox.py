@@ -35,6 +35,8 @@ FORMAT = 1
 
 METADATA, TARGETS, TIMESTAMP = "metadata", "targets", "timestamp.json"
 ARRIVING, LOCK = ".arriving", ".lock"
+BOUND = "adopted_root"
+"""In the directory of trust: the root as it was adopted. TUF's client replaces its own as keys are rotated."""
 
 MAX_REQUEST_BYTES = 1024
 MAX_WAIT_S = 600.0
@@ -126,6 +128,14 @@ def fingerprint(root: bytes) -> str:
     """Return what people compare of a ``root.json``: 128 bits of its SHA-256, in groups of four digits."""
     digits = hashlib.sha256(root).hexdigest()[:32]
     return " ".join(digits[i : i + 4] for i in range(0, 32, 4))
+
+
+def bound_to(trust: Path) -> str:
+    """Return the fingerprint of the root that this flap was bound to; empty where it was not, or none may know."""
+    try:
+        return fingerprint((trust / BOUND).read_bytes())
+    except OSError:
+        return ""
 
 
 def request_line(request: Request) -> bytes:

@@ -7,6 +7,7 @@ exit statuses are the real ones.
 from __future__ import annotations
 
 import json
+import socket
 import socketserver
 import sys
 import tempfile
@@ -117,7 +118,8 @@ class Flaps:
         data = b"".join(iter(lambda: Patient(handle, 30.0).read(65536), b""))
         keys = self.root / name / "push_keys"
         try:
-            said = take_owner(data, flap.state / "trust", keys, anew="--again" in command)
+            again = "--again" in command
+            said = take_owner(data, flap.state / "trust", keys, receiver="catflap receive", anew=again)
         except CatflapError as error:
             return _said(2, "", f"catflap: {error}\n")
         return _said(0, json.dumps(said) + "\n", "")
@@ -142,6 +144,9 @@ class _Handler(socketserver.BaseRequestHandler):
         assert isinstance(server, _Server)
         said = server.flaps.call(host, command, self.request.fileno())
         self.request.sendall(json.dumps(said).encode())
+        self.request.shutdown(socket.SHUT_WR)
+        while self.request.recv(65536):
+            """A socket that is closed with something unread would take the answer with it; ssh's channel does not."""
 
 
 @contextmanager

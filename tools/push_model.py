@@ -99,7 +99,7 @@ def _push(owner: Owner, options: argparse.Namespace) -> int:
         _first_use(owner)
         wanted = repository.wanted()
         same = wanted is not None and (wanted.path, wanted.model_id) == (bundle.path, bundle.model_id)
-        back = options.step_back or (same and wanted is not None and wanted.step_back)
+        back = options.step_back or options.again or (same and wanted is not None and wanted.step_back)
         if wanted is not None and not same and not back and rank(bundle.version) <= rank(wanted.version):
             raise InputError(
                 f"{bundle.model_id}: is not above {wanted.version}, the version that your flaps shall have; "
@@ -281,7 +281,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--wait", type=_wait, default=60.0, metavar="S", help="for each flap's first answer; 60")
     parser.add_argument("--via", action="append", default=[], metavar="URL", help="file:, https: or s3: to poll from")
     parser.add_argument("--step-back", action="store_true", help="sign a permission to go to a lower version")
-    parser.add_argument("--again", action="store_true", help="push what was thrown out; adopt what is bound elsewhere")
+    parser.add_argument("--again", action="store_true", help="push what was thrown out, which is signed as a step back; adopt anew")
     _places(parser)
     return parser
 

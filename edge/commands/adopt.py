@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tuf.api.exceptions import RepositoryError
+from tuf.api.metadata import Metadata, Root
+
 from edge import config
 from edge.codec import from_json
 from edge.errors import ConfigError, InputError
 from edge.files import DiskFiles, replace
-from edge.inbox import FORMAT, fingerprint
+from edge.inbox import BOUND, FORMAT, bound_to, fingerprint
+from edge.updater import bind
 
 if TYPE_CHECKING:
     import argparse
 
-ROOT = "root.json"
-BOUND = "adopted_root"
-"""The root as it was adopted, for its fingerprint; python-tuf's client replaces ``root.json`` as keys are rotated."""
+USUAL = Path("/etc/catflap/catflap.toml")
 MAX_BYTES = 520_000
 """A root as long as python-tuf's client takes, 512 000 bytes, and the line of a key."""
 
@@ -49,13 +50,17 @@ def adopt(arguments: argparse.Namespace) -> int:
         InputError: what came is not a root that vouches for itself, or no key.
     """
     trust = Path(config.load(arguments.config).state.directory) / "trust"
-    said = take_owner(sys.stdin.buffer.read(MAX_BYTES + 1), trust, arguments.keys, anew=arguments.again)
+    receiver = _receiver(arguments.config)
+    data = sys.stdin.buffer.read(MAX_BYTES + 1)
+    said = take_owner(data, trust, arguments.keys, receiver=receiver, anew=arguments.again)
     print(json.dumps(said))
     return 0
 
 
-def take_owner(data: bytes, trust: Path, keys: Path, *, anew: bool) -> dict[str, str]:
+def take_owner(data: bytes, trust: Path, keys: Path, *, receiver: str, anew: bool) -> dict[str, str]:
     """Bind the flap whose trust lies in ``trust`` to what ``data`` says; return what there is to print.
+
+    ``receiver`` is the one command that the push key, added to the file ``keys``, may run.
 
     Raises:
         ConfigError: it is bound to another root already, or a directory may not be written.
@@ -66,18 +71,10 @@ def take_owner(data: bytes, trust: Path, keys: Path, *, anew: bool) -> dict[str,
     _verify(root)
     try:
         news = _bind(trust, root, anew=anew)
-        _let_in(keys, asked.push_key)
+        _let_in(keys, asked.push_key, receiver)
     except OSError as error:
         raise ConfigError(f"{error.filename}: {error.strerror}; say it with sudo") from error
     return {"fingerprint": fingerprint(root), "says": news}
-
-
-def bound_to(trust: Path) -> str:
-    """Return the fingerprint of the root that this flap was bound to; empty where it was not, or none may know."""
-    try:
-        return fingerprint((trust / BOUND).read_bytes())
-    except OSError:
-        return ""
 
 
 def _asked(data: bytes) -> Adoption:
@@ -93,13 +90,10 @@ def _asked(data: bytes) -> Adoption:
 
 def _verify(root: bytes) -> None:
     """Check that a root is signed by the keys that it names itself (TUF specification, 5.3.4)."""
-    from tuf.api.exceptions import RepositoryError  # noqa: PLC0415 - costs a second on a Pi; only adoption needs it
-    from tuf.api.metadata import Metadata, Root  # noqa: PLC0415 - as above
-
     try:
         Metadata[Root].from_bytes(root).verify_delegate(Root.type, Metadata[Root].from_bytes(root))
     except (RepositoryError, ValueError) as error:
-        raise InputError(f"{ROOT}: is not a root that vouches for itself: {error}") from error
+        raise InputError(f"root.json: is not a root that vouches for itself: {error}") from error
 
 
 def _bind(trust: Path, root: bytes, *, anew: bool) -> str:
@@ -112,16 +106,14 @@ def _bind(trust: Path, root: bytes, *, anew: bool) -> str:
         if not anew:
             bound = bound_to(trust)
             raise ConfigError(f"this flap is bound to root {bound}, not to {fingerprint(root)}; --again binds it anew")
-        shutil.rmtree(trust)
-        files.make_directory(trust)
-    replace(files, trust / ROOT, root)
+    bind(trust, root, files)
     replace(files, kept, root)
     return "is bound to this root now"
 
 
-def _let_in(keys: Path, push_key: str) -> None:
+def _let_in(keys: Path, push_key: str, receiver: str) -> None:
     """Add the push key with its one forced command; whatever else is in the file stays."""
-    line = f'command="{_program()} receive",restrict {push_key}\n'
+    line = f'command="{receiver}",restrict {push_key}\n'
     there = keys.read_text(encoding="utf-8") if keys.exists() else ""
     if line not in there:
         keys.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +121,8 @@ def _let_in(keys: Path, push_key: str) -> None:
         keys.chmod(0o644)  # no secret, and sshd reads it as the account
 
 
-def _program() -> str:
-    """Return what starts catflap from an account whose PATH may not have it."""
+def _receiver(configuration: Path) -> str:
+    """Return the command that receives, for an account whose PATH may not have catflap."""
     beside = Path(sys.executable).with_name("catflap")
-    return str(beside) if beside.exists() else "catflap"
+    program = str(beside) if beside.exists() else "catflap"
+    return f"{program} receive" if configuration == USUAL else f"{program} receive --config {configuration}"

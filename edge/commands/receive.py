@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 from edge import config
 from edge.answers import ANSWER, Answer
 from edge.codec import from_json, to_json
-from edge.commands.adopt import bound_to
 from edge.errors import CatflapError, InputError
 from edge.files import DiskFiles
-from edge.inbox import Act, Held, Inbox, Reply, Said, Standing, read_request
+from edge.inbox import Act, Held, Inbox, Reply, Said, Standing, bound_to, read_request
 from edge.slots import MODELS, Slots
 
 if TYPE_CHECKING:
