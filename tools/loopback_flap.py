@@ -55,8 +55,8 @@ _CONFIG = """
 [pins]
 factory = "mock"
 bolt = 17
-[chip]
-kind = "serial"
+[door]
+identity = "any_cat"
 [state]
 directory = "{root}/state"
 """
