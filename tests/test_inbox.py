@@ -228,9 +228,7 @@ def test_a_power_cut_at_any_call_leaves_old_or_new(tmp_path: Path, fate: Fate) -
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
 def test_a_disk_error_at_any_call_leaves_old_or_new(tmp_path: Path, number: int) -> None:
     """Whichever call of the disk fails, the inbox holds the old repository whole or the new one."""
-    calls = _until_through(
-        tmp_path, lambda root, call: ErrnoFiles(root, call, number, lasting=False, reads_too=True)
-    )
+    calls = _until_through(tmp_path, lambda root, call: ErrnoFiles(root, call, number, lasting=False, reads_too=True))
     assert calls > 25
     print(f"{errno.errorcode[number]} at each of {calls} calls: 0 broken")
 

@@ -281,7 +281,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--wait", type=_wait, default=60.0, metavar="S", help="for each flap's first answer; 60")
     parser.add_argument("--via", action="append", default=[], metavar="URL", help="file:, https: or s3: to poll from")
     parser.add_argument("--step-back", action="store_true", help="sign a permission to go to a lower version")
-    parser.add_argument("--again", action="store_true", help="push what was thrown out, which is signed as a step back; adopt anew")
+    parser.add_argument(
+        "--again", action="store_true", help="push what was thrown out, which is signed as a step back; adopt anew"
+    )
     _places(parser)
     return parser
 

