@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -115,6 +115,12 @@ firmware: ## the coil guard's image for its chip, into build/firmware; PROFILE=â
 
 firmware-tools: ## install what builds that image and runs it in a simulated chip (Debian; asks for root)
 	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends gcc-avr avr-libc libsimavr-dev libelf-dev
+
+ssh-tools: ## install the sshd that the tests push to (Debian; asks for root)
+	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends openssh-server openssh-client
+
+bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage
+	@$(BIN)/python tools/bench_push.py
 
 lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
 	$(PYTHON) tools/lock.py

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 DEFAULT_CONFIG = Path("/etc/catflap/catflap.toml")
+PUSH_KEYS = Path("/etc/catflap/push_keys")
 USAGE = 2
 
 
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     _state(commands.add_parser)
     _door(commands.add_parser)
     _cat(commands.add_parser)
+    _push(commands.add_parser)
     return parser
 
 
@@ -162,6 +164,19 @@ def _cat(add: Callable[..., argparse.ArgumentParser]) -> None:
         parser.add_argument("name", metavar="NAME")
         parser.add_argument("visit", metavar="VISIT", help="as `catflap spool list` names it")
     for parser in (enrol, everyone, forget, confirm, unconfirm):
+        _config_option(parser)
+
+
+def _push(add: Callable[..., argparse.ArgumentParser]) -> None:
+    receive = add("receive", help="take a pushed model into the inbox (what the push account runs)")
+    receive.set_defaults(act="receive:receive")
+    adopt = add("adopt", help="bind this flap to its owner's root (what push_model.py --adopt runs)")
+    adopt.add_argument("--again", action="store_true", help="even though it is bound to another root")
+    adopt.add_argument(
+        "--keys", type=Path, metavar="FILE", default=PUSH_KEYS, help=f"the push account's keys (default: {PUSH_KEYS})"
+    )
+    adopt.set_defaults(act="adopt:adopt")
+    for parser in (receive, adopt):
         _config_option(parser)
 
 

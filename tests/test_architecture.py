@@ -45,6 +45,8 @@ FLOORS: dict[str, int] = {
     "spool": 3,
     "galleries": 3,
     "bundle": 3,
+    "inbox": 3,
+    "answers": 2,
     "pipeline": 4,
     "recorder": 4,
     "slots": 4,

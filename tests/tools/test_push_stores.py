@@ -1,0 +1,162 @@
+"""The repository on plain stores: a directory, a web server that takes PUT, a bucket."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from push_stores import COMMIT, FileStore, HttpsStore, S3Store, open_store, serve
+
+from edge.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+OLD = {"metadata/1.root.json": b"r", "metadata/1.targets.json": b"t", COMMIT: b"first"}
+NEW = {**OLD, "metadata/2.targets.json": b"t2", COMMIT: b"other"}
+
+
+class _Recording:
+    """A bucket that remembers; boto3's two calls."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.order: list[str] = []
+
+    def head_object(self, *, Bucket: str, Key: str) -> Mapping[str, Any]:  # noqa: N803 - boto3's names
+        """Return the length, or fail as boto3 does."""
+        assert Bucket == "flaps"
+        if Key not in self.objects:
+            raise _NotFoundError
+        return {"ContentLength": len(self.objects[Key])}
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> object:  # noqa: N803 - boto3's names
+        """Keep an object."""
+        assert Bucket == "flaps"
+        self.objects[Key] = Body
+        self.order.append(Key)
+        return {}
+
+
+class _NotFoundError(Exception):
+    response = {"Error": {"Code": "404"}}  # noqa: RUF012 - as botocore's ClientError has it
+
+
+def test_a_directory_has_the_repository(tmp_path: Path) -> None:
+    """A store is brought up to the repository; the second time there is nothing to do, the next time only news."""
+    store = FileStore(tmp_path / "web")
+    assert [3, 0, 2] == [serve(OLD, store), serve(OLD, store), serve(NEW, store)]
+    assert NEW == {path.relative_to(tmp_path / "web").as_posix(): path.read_bytes()
+                   for path in (tmp_path / "web").rglob("*.json")}  # fmt: skip
+
+
+def test_the_timestamp_comes_last() -> None:
+    """Whoever reads while a store is written finds the old repository whole: the timestamp is written last."""
+    bucket = _Recording()
+    store = S3Store("s3://flaps/home", bucket)
+    serve(OLD, store)
+    assert f"home/{COMMIT}" == bucket.order[-1]
+    assert 2 == serve(NEW, store)
+    assert ["home/metadata/2.targets.json", f"home/{COMMIT}"] == bucket.order[-2:]
+
+
+def test_a_store_that_is_full_is_one_line(tmp_path: Path) -> None:
+    """A directory that cannot be written is named, with why."""
+    (tmp_path / "web").write_text("a file", encoding="utf-8")
+    with pytest.raises(InputError, match=r"metadata/.*json: "):
+        serve(OLD, FileStore(tmp_path / "web"))
+
+
+@pytest.mark.parametrize("address", ["http://host/x", "file:", "https://", "s3:///x", "rsync://host/x", "/srv/x"])
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    """Only the three kinds of stores are known, and plain HTTP is not one of them."""
+    with pytest.raises(InputError, match="is not file:/DIR, https://HOST/DIR or s3://BUCKET/PREFIX"):
+        open_store(address)
+
+
+def test_a_web_server_takes_it_by_put(tmp_path: Path) -> None:
+    """Files go below the address by PUT, with its signed permission on each, over TLS that is verified."""
+    with _web(tmp_path) as (address, context, got):
+        store = HttpsStore(f"{address}/flaps?sig=s%2Fecret", context)
+        assert [3, 1] == [serve(OLD, store), serve(OLD, store)]
+        assert {f"/flaps/{name}" for name in OLD} == set(got)
+        with pytest.raises(InputError, match="certificate"):
+            serve(OLD, HttpsStore(f"{address}/flaps?sig=s%2Fecret"))
+
+
+def test_a_refused_put_does_not_show_the_permission(tmp_path: Path) -> None:
+    """A server's refusal is one line, and the signed permission is not in it."""
+    with _web(tmp_path) as (address, context, _), pytest.raises(InputError, match="403") as caught:
+        serve(OLD, HttpsStore(f"{address}/flaps?sig=wrong", context))
+    assert "wrong" not in str(caught.value)
+
+
+class _Put(BaseHTTPRequestHandler):
+    got: dict[str, bytes]
+
+    def do_PUT(self) -> None:
+        """Keep a file where the permission is right."""
+        parts, data = urlsplit(self.path), self.rfile.read(int(self.headers["Content-Length"]))
+        good = parts.query == "sig=s%2Fecret"
+        if good:
+            self.got[parts.path] = data
+        self._say(201 if good else 403, b"")
+
+    def do_HEAD(self) -> None:
+        """Say how long a file is."""
+        data = self.got.get(urlsplit(self.path).path)
+        self._say(404 if data is None else 200, data or b"")
+
+    def _say(self, status: int, data: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def _web(root: Path) -> Iterator[tuple[str, ssl.SSLContext, dict[str, bytes]]]:
+    """Yield the address of a TLS server on this machine, who believes it, and what it was given."""
+    handler = type("Handler", (_Put,), {"got": {}})
+    _certificate(root)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        theirs.load_cert_chain(root / "cert.pem", root / "key.pem")
+        server.socket = theirs.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None  # type: ignore[method-assign] - a client that hangs up is what is tested
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield (
+                f"https://127.0.0.1:{server.server_address[1]}",
+                ssl.create_default_context(cafile=str(root / "cert.pem")),
+                handler.got,  # type: ignore[attr-defined]
+            )
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _certificate(root: Path) -> None:
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now)
+    builder = builder.not_valid_after(now + timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), False)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (root / "cert.pem").write_bytes(builder.sign(key, SHA256()).public_bytes(Encoding.PEM))
+    (root / "key.pem").write_bytes(private)
