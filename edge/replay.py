@@ -245,7 +245,9 @@ class Replayer:
         )
 
     def _judged_again(self, stored: Visit, source: str) -> Replayed:
-        rules = replace(stored.rules, evidence=self._loaded.evidence) if self._other_model else stored.rules
+        rules = stored.rules
+        if self._other_model:  # judged by this model alone, whoever watched over the one of that night
+            rules = replace(rules, evidence=self._loaded.evidence, second=None)
         one_model = stored.model_id == self._loaded.model_id
         observations = tuple(self._scored_again(entry, one_model=one_model) for entry in stored.observations)
         verdict = replayed(observations, stored.chips, VisitJudge(rules))
