@@ -5,11 +5,18 @@ Small on purpose: a test that cuts the power at every one of these calls has cut
 
 from __future__ import annotations
 
+import fcntl
 import os
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+LOCK_POLL_S = 0.02
 
 
 class Files(Protocol):
@@ -44,6 +51,12 @@ class Files(Protocol):
 
     def free_bytes(self, path: Path) -> int:
         """Return how much of the file system that holds ``path`` may still be written without special rights."""
+
+    def locked(self, path: Path, wait_s: float) -> AbstractContextManager[None]:
+        """Hold a lock between processes, kept in the file ``path``; it ends with the process that holds it.
+
+        BlockingIOError is the OSError of a lock that somebody else still holds after ``wait_s``.
+        """
 
 
 class DiskFiles:
@@ -97,6 +110,29 @@ class DiskFiles:
         state = os.statvfs(path)
         return state.f_bavail * state.f_frsize
 
+    @contextmanager
+    def locked(self, path: Path, wait_s: float) -> Iterator[None]:
+        """Hold flock(2) on the file, which is made where it is missing and never removed."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
+        try:
+            _lock(descriptor, time.monotonic() + wait_s)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _lock(descriptor: int, until_s: float) -> None:
+    # flock knows no time limit but a signal's, which a library may not take for itself.
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until_s:
+                raise
+            time.sleep(LOCK_POLL_S)
+        else:
+            return
+
 
 def replace(files: Files, path: Path, data: bytes) -> None:
     """Replace a small file as a whole: whoever reads it sees the old content or the new, never a part.
@@ -118,3 +154,16 @@ def empty(files: Files, directory: Path) -> None:
     """
     for name in files.names(directory):
         files.remove_file(directory / name)
+
+
+def remove_tree(files: Files, directory: Path) -> None:
+    """Remove a directory of files (one level: a bundle has no more); one that is not there is gone already.
+
+    Raises:
+        OSError: it could not be done; some of the files may be gone.
+    """
+    try:
+        empty(files, directory)
+    except FileNotFoundError:
+        return
+    files.remove_directory(directory)

@@ -46,6 +46,7 @@ FLOORS: dict[str, int] = {
     "bundle": 3,
     "pipeline": 4,
     "recorder": 4,
+    "slots": 4,
     "adapters": 5,
     "assembly": 6,
     "daemon": 7,

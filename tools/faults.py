@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from edge.files import DiskFiles
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -93,7 +95,7 @@ class FaultFiles(DiskFiles):
     def sync_directory(self, path: Path) -> None:
         """Sync in name only."""
         self.called()
-        assert path.is_dir()
+        super().names(path)  # which fails where the real call would
 
     def names(self, path: Path) -> tuple[str, ...]:
         """List."""
@@ -108,8 +110,15 @@ class FaultFiles(DiskFiles):
     def free_bytes(self, path: Path) -> int:
         """Return the capacity less what lies under the root."""
         self.called(changes=False)
-        assert path.is_dir()
+        super().names(path)  # as above
         return self.capacity_bytes - sum(file.stat().st_size for file in self.root.rglob("*") if file.is_file())
+
+    @contextmanager
+    def locked(self, path: Path, wait_s: float) -> Iterator[None]:
+        """Lock."""
+        self.called()
+        with super().locked(path, wait_s):
+            yield
 
 
 class ErrnoFiles(FaultFiles):
@@ -167,6 +176,15 @@ class CutFiles(FaultFiles):
         super().make_directory(path)
         if missing:
             self._note("make", path)
+
+    @contextmanager
+    def locked(self, path: Path, wait_s: float) -> Iterator[None]:
+        """Lock by a file whose name a cut may take back."""
+        missing = not path.exists()
+        with super().locked(path, wait_s):
+            if missing:
+                self._note("write", path)
+            yield
 
     def rename(self, source: Path, target: Path) -> None:
         """Rename in a way that a cut may take back."""
