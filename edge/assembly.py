@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from edge.bundle import Bundle
     from edge.config import Config
     from edge.files import Files
+    from edge.messages import Bounds
     from edge.pipeline import Models
     from edge.ports import (
         Camera,
@@ -247,10 +248,15 @@ def rules(config: Config, evidence: EvidenceSettings) -> Rules:
     listed = tuple(Resident(cat.name, cat.chip, Needs(cat.known_by), cat.prey_check) for cat in config.cat)
     return Rules(
         evidence=evidence,
-        bounds=wald_bounds(Budgets(config.door.prey_let_in, config.door.resident_refused)),
+        bounds=bounds(config),
         residents=Residents(cats=listed, any_cat=config.door.identity == "any_cat"),
         blind_after_s=config.door.blind_after_s,
     )
+
+
+def bounds(config: Config) -> Bounds:
+    """Return the bounds that the owner's two budgets make."""
+    return wald_bounds(Budgets(config.door.prey_let_in, config.door.resident_refused))
 
 
 def galleries(config: Config, files: Files) -> Galleries:
@@ -324,7 +330,9 @@ def without_model(config: Config) -> Judging:
     even = (1.0 / len(LABELS),) * len(LABELS)
     evidence = EvidenceSettings(even, 1.0, 1.0, 1.0, 1.0, 1)
     unit = Quantisation(1.0, 0)
-    nothing = Model(AbsentInterpreter(), Recipe(96, 96, 0.0, 1.0, 1.0), unit, unit, Calibration(1.0, (0.0,) * len(even)))
+    nothing = Model(
+        AbsentInterpreter(), Recipe(96, 96, 0.0, 1.0, 1.0), unit, unit, Calibration(1.0, (0.0,) * len(even))
+    )
     provenance = Provenance("no model, rules only", AbsentInterpreter.runtime, config.digest(), rules(config, evidence))
     choice = "chip" if config.door.on_blind == "shut" and config.chip.kind != "none" else None
     return Judging(nothing, Recogniser((), None), provenance, on_blind=choice)

@@ -148,9 +148,7 @@ class ModelKeeper:
             return self.champion
         challenger, watching = self._candidate.judging, self.champion
         rules = replace(challenger.provenance.rules, second=watching.provenance.rules.evidence)
-        return replace(
-            challenger, provenance=replace(challenger.provenance, rules=rules), second=watching.model
-        )
+        return replace(challenger, provenance=replace(challenger.provenance, rules=rules), second=watching.model)
 
     def finished(self, visit: Visit) -> None:
         """Let a visit wait for the candidate; a runtime that failed at the door has failed."""
@@ -175,7 +173,9 @@ class ModelKeeper:
         if subject is None:
             return Reply(ok=False, says="nothing is on trial")
         if subject.place is None or subject.place.slot is SlotName.FACTORY:
-            return Reply(ok=False, says="nothing is on trial, and below the factory's model there is none to go back to")
+            return Reply(
+                ok=False, says="nothing is on trial, and below the factory's model there is none to go back to"
+            )
         self._owed = _Owed(kind, "by the owner's word", subject.place.sha256)
         becomes = "takes over" if kind is CommandKind.PROMOTE else "goes"
         return Reply(ok=True, says=f"{subject.judging.provenance.model_id} {becomes} as soon as nobody is at the flap")
@@ -404,7 +404,9 @@ class ModelKeeper:
             self._owed = _Owed(CommandKind.PROMOTE, why, sha256)
         elif not self._told_passed:
             self._told_passed = True
-            left = "its patches are cut otherwise than the champion's, so it is not tried at the door; " if tries else ""
+            left = (
+                "its patches are cut otherwise than the champion's, so it is not tried at the door; " if tries else ""
+            )
             self._parts.record.event("trial_passed", f"{left}`catflap model promote` promotes it: {why}")
 
     def _throw_out(self, place: _Place, why: str) -> None:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 MAX_REPORTS = 20
 """Reports that are kept, the newest: years of pushes."""
 
+TRIALS = "trials"
+"""Where they lie in the state directory."""
+
 SECRET = "secret"  # noqa: S105 - the name of a file
 SECRET_BYTES = 32
 

@@ -1,4 +1,4 @@
-"""The trial of a new model: two models on the same visits, and what is to become of the new one. Floor 2.
+"""The trial of a new model: two models on the same visits, and what is to become of the new one. Floor 3.
 
 Pure: a tally in, figures and a decision with its reason out. Until it has shown otherwise a candidate is taken to be
 worse: what is not proved within its visits is rolled back, and a doubt about prey is never settled in its favour.

@@ -135,6 +135,8 @@ DONE = [
         ["clear 7"],
         "the fault is cleared; it comes back if the bolt still does not follow",
     ),
+    (Command(CommandKind.PROMOTE), Hands(), ["promote"], "promote as soon as nobody is there"),
+    (Command(CommandKind.ROLLBACK), Hands(), ["rollback"], "rollback as soon as nobody is there"),
 ]
 REFUSED = [
     (
