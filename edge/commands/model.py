@@ -17,7 +17,7 @@ from edge.adapters.control_client import NobodyListensError, ask
 from edge.errors import ConfigError, InputError
 from edge.files import DiskFiles
 from edge.journal import Journal
-from edge.messages import Command, CommandKind
+from edge.messages import Command, CommandKind, Reply
 from edge.slots import SlotName, slots_report
 from edge.trialbook import TRIALS, TrialBook
 
@@ -67,8 +67,7 @@ def speak(arguments: argparse.Namespace) -> int:
     try:
         reply = ask(Path(wanted.control.path), Command(kind))
     except NobodyListensError:
-        print(_done_here(wanted, kind))
-        return 0
+        reply = Reply(ok=True, says=_done_here(wanted, kind))
     print(codec.to_json(reply).decode() if arguments.json else reply.says)
     return 0 if reply.ok else FINDING
 
