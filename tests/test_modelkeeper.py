@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from candidates import candidate, push
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from playing import Memo
@@ -378,7 +378,6 @@ class Trials(RuleBasedStateMachine):
         """Start a flap that runs what it came with."""
         self.folder = Path(tempfile.mkdtemp())
         self.flap = Flap(self.folder)
-        self.own = self.flap.champion
         self.pushed = 0
         self.bad: set[str] = set()
         self.out: set[str] = set()
@@ -400,10 +399,8 @@ class Trials(RuleBasedStateMachine):
     @rule(count=st.sampled_from([1, 8, GATES.min_visits]))
     def visits(self, count: int) -> None:
         """Mimi comes and goes; with a mouse she stays out."""
-        for line in self.flap.visits(count):
-            assert line.split()[1] in (VerdictKind.ADMIT, VerdictKind.REFUSE_PREY)
-        mouse = self.flap.come(Label.CAT_PREY)
-        assert mouse.split()[1] == VerdictKind.REFUSE_PREY
+        self.flap.visits(count)
+        assert self.flap.come(Label.CAT_PREY).split()[1] == VerdictKind.REFUSE_PREY
 
     @rule(boot=st.sampled_from(["same", "other"]), in_order=st.booleans())
     def restart(self, boot: str, in_order: bool) -> None:
@@ -452,11 +449,15 @@ class Trials(RuleBasedStateMachine):
     def what_decides_is_what_the_pointer_says(self) -> None:
         """While the disk takes what is written, memory and pointer name the same champion."""
         if not self.flap.disk.full:
-            record = self.flap.slots.state().record(self.flap.slots.state().champion)
-            assert self.flap.champion == (self.own if record is None else record.version)
+            bundle = self.flap.slots.champion().bundle
+            assert self.flap.champion == ("only" if bundle is None else bundle.manifest.version)
 
 
 TestTrials = Trials.TestCase
 TestTrials.settings = settings(
-    max_examples=10, stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=10,
+    stateful_step_count=10,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # a step is too slow to be shrunk a thousand times
 )

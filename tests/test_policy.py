@@ -490,7 +490,7 @@ def test_a_second_model_can_only_refuse(first: list[tuple[Label, float]], second
     told = [seen(i, label, share) for i, (label, share) in enumerate(first)]
     watched = [replace(entry, second=scores(*second[i])) for i, entry in enumerate(told)]
     theirs = [replace(entry, scores=entry.second, second=None) for entry in watched]
-    anybody = rules(any_cat=True)
+    anybody = rules(residents=Residents((), any_cat=True))
     alone, both, other = (VisitJudge(anybody), VisitJudge(replace(anybody, second=EVIDENCE)), VisitJudge(anybody))
     for mine, ours, its in zip(told, watched, theirs, strict=True):
         alone.frame(mine)

@@ -20,7 +20,7 @@ from edge.slots.words import (
 )
 
 __all__ = [
-    "MAX_EXCUSES", "MAX_RESETS", "MODELS", "POINTER", "Champion", "Run", "SlotName", "SlotRecord", "SlotRefusedError", "SlotRow",
-    "Slots", "SlotsReport", "SlotsState", "Standing", "Start", "ThrownOut", "Transition", "TransitionKind", "Trial",
-    "TrialKind", "rank", "slots_report",
+    "MAX_EXCUSES", "MAX_RESETS", "MODELS", "POINTER", "Champion", "Run", "SlotName", "SlotRecord", "SlotRefusedError",
+    "SlotRow", "Slots", "SlotsReport", "SlotsState", "Standing", "Start", "ThrownOut", "Transition", "TransitionKind",
+    "Trial", "TrialKind", "rank", "slots_report",
 ]  # fmt: skip
