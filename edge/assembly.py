@@ -6,14 +6,14 @@ An adapter that the configuration names and this machine lacks is an error in on
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 
 from edge import bundle as bundles
-from edge.adapters.absent import AbsentControl
+from edge.adapters.absent import AbsentControl, AbsentInterpreter
 from edge.adapters.clock import zone_of
 from edge.adapters.control import SocketControl
 from edge.adapters.gpio import open_pins
@@ -24,26 +24,36 @@ from edge.adapters.tflite import open_interpreter
 from edge.adapters.video import open_video
 from edge.coil import CoilGuard
 from edge.door import Door, DoorTimes
-from edge.errors import HardwareError
+from edge.errors import HardwareError, TrustError
+from edge.features import Recipe
+from edge.files import DiskFiles
 from edge.galleries import Galleries
 from edge.gate import Gate, GateSettings
 from edge.house import HouseState, house_rules
 from edge.housekeeper import HouseKeeper
 from edge.identity import Confirmation, Exemplar, Gallery, IdentitySettings, Recogniser, at_home
 from edge.keeper import CameraKeeper, ReaderKeeper
-from edge.messages import Box, EvidenceSettings, Needs, Patch, Resident, Residents, Rules
-from edge.pipeline import Model, Parts, Pipeline, Wishes
+from edge.messages import LABELS, Box, EvidenceSettings, Needs, Patch, Resident, Residents, Rules
+from edge.pipeline import Judging, Model, OneModel, Parts, Pipeline, Wishes
 from edge.policy import Budgets, wald_bounds
 from edge.quality import QualityJudge, QualitySettings
+from edge.scoring import Calibration, Quantisation
+from edge.slots import MODELS, Slots
 from edge.visits import Provenance
 from edge.walltime import WallWatch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+    import numpy.typing as npt
 
     from edge.adapters.gpio import Pins
+    from edge.bundle import Bundle
     from edge.config import Config
     from edge.files import Files
+    from edge.messages import Bounds
+    from edge.pipeline import Models
     from edge.ports import (
         Camera,
         ChipReader,
@@ -52,11 +62,14 @@ if TYPE_CHECKING:
         Flap,
         Heartbeat,
         Indicator,
+        Interpreter,
         Lamp,
         Record,
         Sensors,
     )
 
+SLOTS = ("auto", "slots")
+"""What ``model.bundle`` says where the slots decide which model runs; the factory's is below them all."""
 
 _NOWHERE = Box(0, 0, 1, 1)  # a kept picture has no place in a frame any more
 
@@ -117,6 +130,35 @@ def bundle_directory(name: str) -> Path:
     return bundles.factory_directory() if name == "factory" else Path(name)
 
 
+def slots(config: Config, files: Files) -> Slots:
+    """Return the slots; nothing is touched yet."""
+    return Slots(Path(config.state.directory) / MODELS, files)
+
+
+def bundle_of(config: Config) -> Bundle:
+    """Return the bundle that decides under a configuration, verified.
+
+    Raises:
+        TrustError: there is none, or it is not what its manifest says.
+    """
+    if config.model.bundle not in SLOTS:
+        return bundles.load(bundle_directory(config.model.bundle))
+    champion = slots(config, DiskFiles()).champion()
+    if champion.bundle is None:
+        raise TrustError("; ".join(champion.alarms))
+    return champion.bundle
+
+
+def model_of(config: Config) -> LoadedModel:
+    """Return the model that decides under a configuration, loaded.
+
+    Raises:
+        TrustError: there is none, or it is not what its manifest says.
+        HardwareError: the runtime is missing or refuses the model.
+    """
+    return loaded(bundle_of(config), config.model.runtime, config.model.threads)
+
+
 def load_model(name: str, runtime: str, threads: int) -> LoadedModel:
     """Verify a bundle, then load it.
 
@@ -124,7 +166,16 @@ def load_model(name: str, runtime: str, threads: int) -> LoadedModel:
         TrustError: the bundle is not what its manifest says.
         HardwareError: the runtime is missing or refuses the model.
     """
-    bundle = bundles.load(bundle_directory(name))
+    return loaded(bundles.load(bundle_directory(name)), runtime, threads)
+
+
+def loaded(bundle: Bundle, runtime: str, threads: int) -> LoadedModel:
+    """Load a bundle that was verified.
+
+    Raises:
+        TrustError: the model is not what its manifest says.
+        HardwareError: the runtime is missing or refuses the model.
+    """
     interpreter = open_interpreter(bundle, runtime, threads)
     manifest = bundle.manifest
     model = Model(
@@ -202,10 +253,15 @@ def rules(config: Config, evidence: EvidenceSettings) -> Rules:
     listed = tuple(Resident(cat.name, cat.chip, Needs(cat.known_by), cat.prey_check) for cat in config.cat)
     return Rules(
         evidence=evidence,
-        bounds=wald_bounds(Budgets(config.door.prey_let_in, config.door.resident_refused)),
+        bounds=bounds(config),
         residents=Residents(cats=listed, any_cat=config.door.identity == "any_cat"),
         blind_after_s=config.door.blind_after_s,
     )
+
+
+def bounds(config: Config) -> Bounds:
+    """Return the bounds that the owner's two budgets make."""
+    return wald_bounds(Budgets(config.door.prey_let_in, config.door.resident_refused))
 
 
 def galleries(config: Config, files: Files) -> Galleries:
@@ -255,6 +311,83 @@ def recogniser(config: Config, loaded: LoadedModel, kept: tuple[Gallery, ...]) -
     return Recogniser(looks, identity_settings(tuple(known.values()), loaded))
 
 
+def judging(config: Config, loaded: LoadedModel, kept: tuple[Gallery, ...] = ()) -> Judging:
+    """Return by what visits are judged with this model.
+
+    Raises:
+        HardwareError: the runtime failed on the galleries' pictures.
+    """
+    provenance = Provenance(loaded.model_id, loaded.runtime, config.digest(), rules(config, loaded.evidence))
+    return Judging(loaded.model, recogniser(config, loaded, kept), provenance)
+
+
+def one_model(config: Config, loaded: LoadedModel, kept: tuple[Gallery, ...] = ()) -> OneModel:
+    """Return the choice of a flap that has this model and no other; raises as ``judging``."""
+    return OneModel(judging(config, loaded, kept))
+
+
+def without_model(config: Config) -> Judging:
+    """Return by what visits are judged where no model is usable: rules only, that is chip and schedule.
+
+    Nothing that is seen is evidence, so every visit is blind; a chip then opens even where the owner chose that a blind
+    visit does not, unless there is no reader. The alternative is a flap that lets nobody in until somebody mends it.
+    """
+    even = (1.0 / len(LABELS),) * len(LABELS)
+    evidence = EvidenceSettings(even, 1.0, 1.0, 1.0, 1.0, 1)
+    unit = Quantisation(1.0, 0)
+    nothing = Model(
+        AbsentInterpreter(), Recipe(96, 96, 0.0, 1.0, 1.0), unit, unit, Calibration(1.0, (0.0,) * len(even))
+    )
+    provenance = Provenance("no model, rules only", AbsentInterpreter.runtime, config.digest(), rules(config, evidence))
+    choice = "chip" if config.door.on_blind == "shut" and config.chip.kind != "none" else None
+    return Judging(nothing, Recogniser((), None), provenance, on_blind=choice)
+
+
+class _Remembering:
+    """A model that has scored the galleries' pictures already, and knows what it said."""
+
+    def __init__(self, inner: Interpreter) -> None:
+        self._inner = inner
+        self._said: dict[bytes, tuple[npt.NDArray[np.int8], ...]] = {}
+
+    @property
+    def runtime(self) -> str:
+        return self._inner.runtime
+
+    def invoke(self, tensor: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int8], ...]:
+        key = tensor.tobytes()
+        if key not in self._said:
+            self._said[key] = self._inner.invoke(tensor)
+        return self._said[key]
+
+
+def prepared(config: Config, bundle: Bundle, kept: tuple[Gallery, ...]) -> Iterator[Judging | None]:
+    """Load a verified bundle piece by piece, none of them long; the last thing yielded is by what it judges.
+
+    The galleries' pictures are scored one at a time, so that a loop can turn in between.
+
+    Raises:
+        TrustError: the model is not what its manifest says.
+        HardwareError: the runtime is missing, refuses the model or fails on a picture.
+    """
+    model = loaded(bundle, config.model.runtime, config.model.threads)
+    remembering = replace(model, model=replace(model.model, interpreter=_Remembering(model.model.interpreter)))
+    yield None
+    for exemplar in _pictures(config, tuple(gallery for gallery in kept if gallery.model_id != model.model_id)):
+        if exemplar.patch.shape == (model.model.recipe.height_px, model.model.recipe.width_px):
+            remembering.model.score(Patch(exemplar.patch, _NOWHERE))
+        yield None
+    yield replace(judging(config, remembering, kept), model=model.model)
+
+
+def _pictures(config: Config, kept: tuple[Gallery, ...]) -> Iterator[Exemplar]:
+    listed = {cat.name for cat in config.cat}
+    for gallery in kept:
+        if gallery.name in listed:
+            yield from gallery.enrolled
+            yield from (exemplar for visit in gallery.confirmed for exemplar in visit.exemplars)
+
+
 def gate_settings(config: Config) -> GateSettings:
     """Return the owner's part of the gate's settings with the rest as it ships."""
     return GateSettings(min_area=config.gate.min_area, min_frames=config.gate.min_frames)
@@ -276,7 +409,7 @@ def wishes(config: Config) -> Wishes:
 
 def pipeline(
     config: Config,
-    loaded: LoadedModel,
+    models: Models,
     devices: Devices,
     host: Host,
     memory: Memory,
@@ -310,13 +443,10 @@ def pipeline(
         record=memory.record,
         gate=Gate(gate_settings(config)),
         quality=QualityJudge(QualitySettings()),
-        model=loaded.model,
-        recogniser=recogniser(config, loaded, memory.galleries),
+        models=models,
         door=Door(DoorTimes(config.door.open_s, config.door.hold_off_s)),
         coil=CoilGuard(config.lock, max(memory.heat_s, heat_told(devices.flap)), host.clock.monotonic_ns()),
         house=HouseKeeper(house_rules(config), watch, host.clock, memory.record, memory.house),
         control=control,
     )
-    judged_by = rules(config, loaded.evidence)
-    provenance = Provenance(loaded.model_id, loaded.runtime, config.digest(), judged_by)
-    return Pipeline(parts, wishes(config), provenance)
+    return Pipeline(parts, wishes(config))

@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     _door(commands.add_parser)
     _cat(commands.add_parser)
     _push(commands.add_parser)
+    _model(commands.add_parser)
     return parser
 
 
@@ -178,6 +179,22 @@ def _push(add: Callable[..., argparse.ArgumentParser]) -> None:
     adopt.set_defaults(act="adopt:adopt")
     for parser in (receive, adopt):
         _config_option(parser)
+
+
+def _model(add: Callable[..., argparse.ArgumentParser]) -> None:
+    what = add("model", help="which model decides, and which is on trial").add_subparsers(required=True, metavar="WHAT")
+    everything = what.add_parser("list", help="what is in each slot")
+    everything.set_defaults(act="model:list_all")
+    show = what.add_parser("show", help="one slot with its trial, its history and its card")
+    show.add_argument("slot", nargs="?", choices=("factory", "a", "b"), help="nothing said: the one that decides")
+    show.set_defaults(act="model:show")
+    promote = what.add_parser("promote", help="let the model on trial take over now")
+    back = what.add_parser("rollback", help="end the trial; without one, go back to the model before")
+    for parser, word in ((promote, "promote"), (back, "rollback")):
+        parser.set_defaults(act="model:speak", command=word)
+    for parser in (everything, show, promote, back):
+        _config_option(parser)
+        _json_option(parser)
 
 
 def _config_option(parser: argparse._ActionsContainer) -> None:

@@ -153,11 +153,23 @@ class LockConfig:
 class ModelConfig:
     """The model and its runtime."""
 
-    bundle: str = _text("factory", "the bundle's directory, or `factory` for the one that ships")
+    bundle: str = _text(
+        "auto",
+        "auto, or slots: what was pushed and has proved itself, else the factory's; factory: the one that ships, for"
+        " ever; or a bundle's directory",
+    )
     runtime: str = _choice(
         "auto", ("auto", "litert", "tflite"), "auto takes ai-edge-litert where it is installed, and says so"
     )
     threads: int = _number(1, 1, 4, "threads of the interpreter; more were slower on int8 models")
+    promote: str = _choice(
+        "auto",
+        ("auto", "owner"),
+        "auto: a model on trial is promoted when it has passed; owner: it waits for `catflap model promote`",
+    )
+    ab_share: float = _number(
+        0.0, 0.0, 0.5, "share of the visits that a model which has passed decides before it is promoted; 0: none"
+    )
 
 
 @dataclass(frozen=True, slots=True)

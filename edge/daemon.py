@@ -14,19 +14,25 @@ import structlog
 
 from edge import assembly
 from edge.adapters.logs import set_up
-from edge.assembly import Memory
+from edge.assembly import SLOTS, Memory
 from edge.files import DiskFiles, Files
 from edge.house import HouseState, Lasting
 from edge.journal import HouseFound, Journal
+from edge.modelkeeper import KeeperParts, ModelKeeper, TrialWishes
 from edge.recorder import Keeping, Listener, Recorder, no_listener
+from edge.slots import MODELS, POINTER, Slots
 from edge.spool import Spool
+from edge.trialbook import TRIALS, TrialBook
+from edge.trials import Gates
 from edge.worth import Thresholds
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from edge.assembly import Devices, Host, LoadedModel
+    from edge.assembly import Devices, Host
     from edge.config import Config
+    from edge.messages import Bounds
+    from edge.pipeline import OneModel
 
 
 class StopFlag:
@@ -53,12 +59,20 @@ class StopFlag:
         self._set = True
 
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Tells one run of the kernel from the next (random(4))."""
+
+SLOTS_WAIT_S = 0.2
+"""How long the loop waits for another process at the slots; then it goes on, and asks again a second later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The disk that is written to, and who hears of a visit once it is kept."""
+    """The disk that is written to, who hears of a visit once it is kept, and what a trial must show."""
 
     files: Files = field(default_factory=DiskFiles)
     listener: Listener = no_listener
+    gates: Gates = field(default_factory=Gates)
 
 
 class Daemon:
@@ -75,13 +89,15 @@ class Daemon:
         with ExitStack() as stack:
             stack.callback(host.heartbeat.close)
             stack.callback(devices.close)
-            loaded = assembly.load_model(config.model.bundle, config.model.runtime, config.model.threads)
             journal = Journal.open(Path(config.state.directory) / "journal.sqlite")
             stack.callback(journal.close)
-            memory = _memory(config, loaded, journal, host, stores)
-            self.pipeline = assembly.pipeline(config, loaded, devices, host, memory)
+            memory = _memory(config, journal, host, stores)
+            self.models = _models(config, journal, host, stores, memory)
+            self.pipeline = assembly.pipeline(config, self.models, devices, host, memory)
             stack.callback(self.pipeline.close)
-            self._log.info("started", model=loaded.model_id, runtime=loaded.runtime, config=config.digest())
+            under = self.models.champion.provenance
+            journal.add_event(host.clock.wall(), "started", f"{under.model_id} on {under.runtime}")
+            self._log.info("started", model=under.model_id, runtime=under.runtime, config=config.digest())
             self._closing = stack.pop_all()
 
     def run(self, stop: StopFlag) -> None:
@@ -96,14 +112,15 @@ class Daemon:
             finally:
                 self._heartbeat.stopping()
                 self.pipeline.stop()
+            if isinstance(self.models, ModelKeeper):
+                self.models.stopped()  # an end that is no failure: only then
 
 
-def _memory(config: Config, loaded: LoadedModel, journal: Journal, host: Host, stores: Stores) -> Memory:
+def _memory(config: Config, journal: Journal, host: Host, stores: Stores) -> Memory:
     """Note in the journal under what this run stands, and put the record together."""
     now = host.clock.wall()
     journal.note_settings(now, config.digest(), json.dumps(dataclasses.asdict(config), sort_keys=True))
-    journal.add_event(now, "started", f"{loaded.model_id} on {loaded.runtime}")
-    bounds = assembly.rules(config, loaded.evidence).bounds
+    bounds: Bounds = assembly.bounds(config)
     keeping = Keeping(Thresholds(bounds.admit, bounds.prey), config.spool.random_share)
     spool = Spool(Path(config.state.directory) / "spool", config.spool, stores.files)
     record = Recorder(journal, spool, host.clock, keeping, stores.listener)
@@ -111,6 +128,32 @@ def _memory(config: Config, loaded: LoadedModel, journal: Journal, host: Host, s
     for why in shelf.broken:
         record.event("gallery_broken", why)
     return Memory(record, journal.load_heat(host.clock.boot(), config.lock), _house(journal, record), shelf.galleries)
+
+
+def _models(config: Config, journal: Journal, host: Host, stores: Stores, memory: Memory) -> ModelKeeper | OneModel:
+    """Return what chooses the model: the slots, or the one bundle that the configuration names."""
+    if config.model.bundle not in SLOTS:
+        return assembly.one_model(config, assembly.model_of(config), memory.galleries)
+    models = Path(config.state.directory) / MODELS
+    parts = KeeperParts(
+        slots=Slots(models, stores.files, now=host.clock.wall, wait_s=SLOTS_WAIT_S),
+        pointer=models / POINTER,
+        load=lambda bundle: assembly.prepared(config, bundle, memory.galleries),
+        without=assembly.without_model(config),
+        book=TrialBook(journal, stores.files, Path(config.state.directory) / TRIALS),
+        record=memory.record,
+        clock=host.clock,
+        wishes=TrialWishes(config.model.promote, config.model.ab_share, stores.gates),
+    )
+    return ModelKeeper(parts, _boot())
+
+
+def _boot() -> str:
+    """Return what tells this run of the kernel from the next; empty where the machine does not say."""
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _house(journal: Journal, record: Recorder) -> HouseState:

@@ -123,7 +123,7 @@ def real_openers(config: Config, clock: Clock) -> Openers:
 
 
 def _open_model(config: Config) -> Trial:
-    loaded = bundle.load(assembly.bundle_directory(config.model.bundle))
+    loaded = assembly.bundle_of(config)
     interpreter = open_interpreter(loaded, config.model.runtime, config.model.threads)
     return Trial(loaded.model_id, interpreter, bundle.golden(loaded))
 
@@ -322,7 +322,7 @@ def _cats(config: Config) -> Finding:
         return _wrong("cats", "; ".join(shelf.broken), "`catflap cat forget` that cat and add its photographs again")
     if not asked:
         return _well("cats", "no cat needs the camera to be known")
-    loaded = assembly.load_model(config.model.bundle, config.model.runtime, config.model.threads)
+    loaded = assembly.model_of(config)
     fitting = {gallery.name: assembly.fit_to(gallery, loaded) for gallery in shelf.galleries}
     unknown = [cat.name for cat in asked if fitting.get(cat.name) is None]
     if unknown:

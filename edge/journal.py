@@ -65,7 +65,14 @@ ALTER TABLE coil ADD COLUMN boot_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE coil ADD COLUMN since_boot_ns INTEGER NOT NULL DEFAULT 0;
 """
 
-_MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3)
+_SCHEMA_4 = """
+CREATE TABLE trials (
+    candidate TEXT NOT NULL, since TEXT NOT NULL, champion TEXT NOT NULL, visit TEXT NOT NULL, at TEXT NOT NULL,
+    pair TEXT NOT NULL, PRIMARY KEY (candidate, since, visit)
+) STRICT;
+"""
+
+_MIGRATIONS = (_SCHEMA_1, _SCHEMA_2, _SCHEMA_3, _SCHEMA_4)
 """``user_version`` n means that the first n of these were run."""
 
 # OR REPLACE: whether a commit that failed reached the disk cannot be known, so a row may be written twice.
@@ -79,6 +86,7 @@ INSERT OR REPLACE INTO visits VALUES (
 _ADD_EVENT = "INSERT INTO events VALUES (:at, :monotonic_ns, :kind, :detail)"
 _SAVE_HEAT = "INSERT OR REPLACE INTO coil VALUES (1, :heat_s, :at, :boot_id, :since_boot_ns)"
 _SAVE_HOUSE = "INSERT OR REPLACE INTO house VALUES (1, :mode, :panic, :sha256, :at)"
+_ADD_PAIR = "INSERT OR REPLACE INTO trials VALUES (:candidate, :since, :champion, :visit, :at, :pair)"
 _NOTE_SETTINGS = """
 INSERT INTO settings SELECT :at, :config, :text
 WHERE :config IS NOT (SELECT config FROM settings ORDER BY rowid DESC LIMIT 1)
@@ -108,6 +116,17 @@ class EventRow:
     monotonic_ns: int | None
     kind: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairRow:
+    """One visit of a trial: two models' identities, the pair as JSON, and the owner's label as it is by now."""
+
+    candidate: str
+    since: str
+    champion: str
+    pair: str
+    owner_label: Label | None
 
 
 class HouseFound(StrEnum):
@@ -257,6 +276,40 @@ class Journal:
         """Add the settings to their history unless they are the last ones there."""
         self._write(at, _Row(_NOTE_SETTINGS, {"at": _text(at), "config": config_hash, "text": text}))
 
+    def add_pair(self, at: datetime, row: PairRow, visit_id: str) -> None:
+        """Add a visit of a trial; the same visit again replaces its row."""
+        values: dict[str, _Column] = {"candidate": row.candidate, "since": row.since, "champion": row.champion}
+        self._write(at, _Row(_ADD_PAIR, values | {"visit": visit_id, "at": _text(at), "pair": row.pair}))
+
+    def pairs(self, candidate: str, limit: int) -> tuple[PairRow, ...]:
+        """Return the last visits of every trial of a candidate, the oldest first.
+
+        Raises:
+            HardwareError: the journal cannot be read.
+        """
+        sql = """
+            SELECT * FROM (
+                SELECT t.rowid AS number, t.*, v.owner_label FROM trials t LEFT JOIN visits v ON v.visit = t.visit
+                WHERE t.candidate = ? ORDER BY t.rowid DESC LIMIT ?
+            ) ORDER BY number
+        """
+        return tuple(
+            PairRow(row["candidate"], row["since"], row["champion"], row["pair"], _label(row["owner_label"]))
+            for row in self._rows(sql, candidate, limit)
+        )
+
+    def trial_labels(self, candidate: str) -> dict[str, Label]:
+        """Return the owner's labels, by visit, of the visits in a candidate's trials.
+
+        Raises:
+            HardwareError: the journal cannot be read.
+        """
+        sql = """
+            SELECT v.visit, v.owner_label FROM trials t JOIN visits v ON v.visit = t.visit
+            WHERE t.candidate = ? AND v.owner_label IS NOT NULL
+        """
+        return {row["visit"]: Label(row["owner_label"]) for row in self._rows(sql, candidate)}
+
     def visits(self, limit: int) -> tuple[VisitRow, ...]:
         """Return the last visits, the newest first.
 
@@ -340,9 +393,9 @@ class Journal:
             raise HardwareError(f"{self._path}: the journal cannot be opened: {self._failure or 'it was closed'}")
         return self._connection
 
-    def _rows(self, sql: str, limit: int) -> list[sqlite3.Row]:
+    def _rows(self, sql: str, *values: _Column) -> list[sqlite3.Row]:
         try:
-            return self._reader().execute(sql, (limit,)).fetchall()
+            return self._reader().execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise HardwareError(f"{self._path}: the journal cannot be read: {error}") from error
 
@@ -444,5 +497,9 @@ def _visit_row(row: sqlite3.Row) -> VisitRow:
         chips=tuple(json.loads(row["chips"])),
         clean_llr=row["clean_llr"],
         prey_llr=row["prey_llr"],
-        owner_label=None if row["owner_label"] is None else Label(row["owner_label"]),
+        owner_label=_label(row["owner_label"]),
     )
+
+
+def _label(text: str | None) -> Label | None:
+    return None if text is None else Label(text)

@@ -140,7 +140,8 @@ class Observation:
 
     ``patch`` and ``scores`` are None for a frame that is no evidence: ``quality.why`` says why. ``likeness`` is, for
     each listed resident in their order, the log-likelihood ratio of this frame's embedding between that resident and a
-    stranger; empty where the camera knows nobody.
+    stranger; empty where the camera knows nobody. ``second`` is what a second model said of the same patch, where one
+    watches over the first (``Rules.second``).
     """
 
     seq: int
@@ -150,6 +151,7 @@ class Observation:
     patch: Patch | None
     scores: Scores | None
     likeness: tuple[float, ...] = ()
+    second: Scores | None = None
 
 
 class VerdictKind(StrEnum):
@@ -199,6 +201,8 @@ class CommandKind(StrEnum):
     MODE = "mode"
     LET_IN = "let_in"  # let one cat in, once, whatever the rules say of the hour
     CLEAR = "clear"  # clear the latched fault
+    PROMOTE = "promote"  # make the model on trial the champion
+    ROLLBACK = "rollback"  # end the trial, or, without one, go back to the model before
 
 
 LET_IN_LOW_S = 10.0
@@ -393,12 +397,17 @@ class Residents:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Everything a visit is judged by: the model's settings, the owner's bounds, who is ours, when it is blind."""
+    """Everything a visit is judged by: the model's settings, the owner's bounds, who is ours, when it is blind.
+
+    ``second`` are the settings of a second model whose case for prey refuses as well, None where there is none: a
+    challenger's visit is judged so, with the champion for the second, and can only be stricter on prey.
+    """
 
     evidence: EvidenceSettings
     bounds: Bounds
     residents: Residents
     blind_after_s: float
+    second: EvidenceSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

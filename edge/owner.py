@@ -6,6 +6,7 @@ changes something is kept in the journal, done or refused.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from edge.door import DoorState
@@ -62,14 +63,29 @@ class Rules(Protocol):
         """
 
 
+class Models(Protocol):
+    """What the owner may say of the models."""
+
+    def obey(self, kind: CommandKind) -> Reply:
+        """Take PROMOTE or ROLLBACK, or refuse it in one line; what is done is done as soon as nobody is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Powers:
+    """Everything that the owner has a say in."""
+
+    entry: Entry
+    rules: Rules
+    models: Models
+
+
 class Owner:
     """Hears and obeys. ``status`` says how the door is, when it is asked for."""
 
-    def __init__(
-        self, control: Control, entry: Entry, rules: Rules, record: Record, status: Callable[[int], Status]
-    ) -> None:
+    def __init__(self, control: Control, powers: Powers, record: Record, status: Callable[[int], Status]) -> None:
         """Take the way in and everything that the owner has a say in."""
-        self._control, self._entry, self._rules, self._record = control, entry, rules, record
+        self._control, self._record = control, record
+        self._entry, self._rules, self._models = powers.entry, powers.rules, powers.models
         self._status = status
         self._lost = False
 
@@ -101,6 +117,8 @@ class Owner:
                 return self._clear(now_ns)
             case CommandKind.LET_IN:
                 return self._let_in(command, now_ns)
+            case CommandKind.PROMOTE | CommandKind.ROLLBACK:
+                return self._models.obey(command.kind)
         return self._rule(command)
 
     def _rule(self, command: Command) -> Reply:

@@ -15,26 +15,28 @@ from edge.door import CLOSED_STATES, Bolt, DoorState
 from edge.entry import Entry, EntryParts, EntrySettings
 from edge.errors import HardwareError
 from edge.messages import (
+    CommandKind,
     KeyFrame,
     Motion,
     MotionWhy,
     Observation,
     Quality,
     QualityWhy,
+    Reply,
     SensorReading,
     Status,
     VerdictKind,
 )
-from edge.owner import Owner
+from edge.owner import Owner, Powers
 from edge.policy import VisitJudge, blind_admits
-from edge.visits import OpenVisit
+from edge.visits import OpenVisit, visit_id_of
 
 if TYPE_CHECKING:
     from edge.coil import CoilGuard
     from edge.door import Door
     from edge.housekeeper import HouseKeeper
     from edge.keeper import CameraKeeper, ReaderKeeper
-    from edge.messages import Frame, Grey, Patch, Scores, Verdict
+    from edge.messages import Frame, Grey, Patch, Scores, Verdict, Visit
     from edge.ports import Clock, Control, Flap, Heartbeat, Indicator, Interpreter, Lamp, Record, Sensors
     from edge.quality import QualityJudge
     from edge.visits import Provenance
@@ -83,6 +85,63 @@ class Recogniser(Protocol):
         """Return a log-likelihood ratio per listed resident, in their order; empty where nobody is known by camera."""
 
 
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """By what a visit is judged, the same for all its frames: a model, whom it knows by their looks, and the rules.
+
+    ``second`` watches over the model where a challenger decides (``Rules.second``). ``on_blind`` stands in for the
+    owner's own choice where there is no model at all; None: the owner's holds.
+    """
+
+    model: Model
+    recogniser: Recogniser
+    provenance: Provenance
+    second: Model | None = None
+    on_blind: str | None = None
+
+
+class Models(Protocol):
+    """Which model decides. It may change from one visit to the next, never within one."""
+
+    @property
+    def champion(self) -> Judging:
+        """What decides where nothing is on trial at the door."""
+
+    def judging(self, visit_id: str) -> Judging:
+        """Return by what a visit that begins now is judged."""
+
+    def finished(self, visit: Visit) -> None:
+        """Hear of a visit that has ended."""
+
+    def idle(self, now_ns: int) -> None:
+        """Do one small piece of what waits: nobody is there, and the bolt rests."""
+
+    def obey(self, kind: CommandKind) -> Reply:
+        """Take the owner's word on the models, as ``edge.owner.Models`` has it."""
+
+
+class OneModel:
+    """One model for ever: what a replay judges by, and a flap whose configuration names a bundle."""
+
+    def __init__(self, judging: Judging) -> None:
+        """Take it."""
+        self.champion = judging
+
+    def judging(self, visit_id: str) -> Judging:  # noqa: ARG002 - all visits are judged alike
+        """Return the one there is."""
+        return self.champion
+
+    def finished(self, visit: Visit) -> None:
+        """Forget it: nothing is compared."""
+
+    def idle(self, now_ns: int) -> None:
+        """Do nothing."""
+
+    def obey(self, kind: CommandKind) -> Reply:
+        """Refuse: there are no slots."""
+        return Reply(ok=False, says=f"{kind}: model.bundle names one bundle; there are no slots to choose from")
+
+
 class Gate(Protocol):
     """What tells whether somebody is there: the gate, or in a replay of stills one that is always open."""
 
@@ -120,8 +179,7 @@ class Parts:
     record: Record
     gate: Gate
     quality: QualityJudge
-    model: Model
-    recogniser: Recogniser
+    models: Models
     door: Door
     coil: CoilGuard
     house: HouseKeeper
@@ -131,11 +189,12 @@ class Parts:
 class Pipeline:
     """The loop's body. Call ``tick`` for ever; call ``stop`` once at the end."""
 
-    def __init__(self, parts: Parts, wishes: Wishes, provenance: Provenance) -> None:
+    def __init__(self, parts: Parts, wishes: Wishes) -> None:
         """Begin with nothing in sight."""
         self._parts = parts
         self._wishes = wishes
-        self._provenance = provenance
+        self._judging = parts.models.champion
+        self._model_lost = False
         self._visit: OpenVisit | None = None
         self._serial = 0
         self._chips: deque[tuple[int, str]] = deque(maxlen=8)
@@ -149,7 +208,8 @@ class Pipeline:
             EntryParts(parts.door, parts.coil, parts.flap, parts.indicator, parts.record),
             EntrySettings(wishes.lock_kind, wishes.lease_s, wishes.bolt_delay_s),
         )
-        self._owner = Owner(parts.control, self._entry, parts.house, parts.record, self._status)
+        powers = Powers(self._entry, parts.house, parts.models)
+        self._owner = Owner(parts.control, powers, parts.record, self._status)
         self._last_verdict: Verdict | None = None
         self._last_ns = parts.clock.monotonic_ns()
 
@@ -177,6 +237,8 @@ class Pipeline:
             self._watch(self._visit, frame, motion, quality, now_ns)
         self._move_door(reading, (motion, quality), now_ns)
         self._close_visit_when_over(now_ns)
+        if self._visit is None and not self._entry.open:
+            self._parts.models.idle(now_ns)
         self._last_ns = now_ns
         self._parts.heartbeat.beat()
 
@@ -278,8 +340,9 @@ class Pipeline:
 
     def _begin(self, now_ns: int) -> OpenVisit:
         self._serial += 1
-        judge = VisitJudge(self._provenance.rules)
-        visit = OpenVisit(self._parts.clock.wall(), now_ns, self._serial, judge)
+        started = self._parts.clock.wall()
+        self._judging = self._parts.models.judging(visit_id_of(started, self._serial))
+        visit = OpenVisit(started, now_ns, self._serial, VisitJudge(self._judging.provenance.rules))
         for read_ns, chip in self._chips:
             if now_ns - read_ns <= CHIP_MEMORY_NS:
                 visit.read_chip(chip, now_ns)
@@ -290,22 +353,31 @@ class Pipeline:
         """Make an observation of this tick, unless nothing is in sight and nothing is wrong."""
         if quality.ok and not motion.present:
             return
-        patch, scores = None, None
+        patch, scores, second = None, None, None
         if frame is not None and quality.ok:
-            patch, scores, quality = self._score(frame, motion, quality)
+            patch = features.extract(frame.grey, motion.box or features.whole(frame.grey), self._judging.model.recipe)
+            scores, second = self._score(patch)
+            quality = quality if scores is not None else replace(quality, ok=False, why=QualityWhy.FAILED)
         seq = frame.seq if frame is not None else NO_FRAME_SEQ
-        likeness = () if scores is None else self._parts.recogniser.likeness(scores)
-        observation = Observation(seq, visit.at_ns(now_ns), motion, quality, patch, scores, likeness)
+        likeness = () if scores is None else self._judging.recogniser.likeness(scores)
+        observation = Observation(seq, visit.at_ns(now_ns), motion, quality, patch, scores, likeness, second)
         visit.observe(observation, self._parts.camera.still)
 
-    def _score(self, frame: Frame, motion: Motion, quality: Quality) -> tuple[Patch, Scores | None, Quality]:
-        """Cut the patch and ask the model; a runtime that fails makes the frame no evidence, and says so."""
-        patch = features.extract(frame.grey, motion.box or features.whole(frame.grey), self._parts.model.recipe)
+    def _score(self, patch: Patch) -> tuple[Scores | None, Scores | None]:
+        """Ask the model, and the one that watches over it; where either fails the frame is no evidence.
+
+        That is named once, until it works again.
+        """
+        model, second = self._judging.model, self._judging.second
         try:
-            return patch, self._parts.model.score(patch), quality
+            said = model.score(patch), None if second is None else second.score(patch)
         except HardwareError as error:
-            self._parts.record.event("model_failed", str(error))
-            return patch, None, replace(quality, ok=False, why=QualityWhy.FAILED)
+            if not self._model_lost:
+                self._parts.record.event("model_failed", str(error))
+            self._model_lost = True
+            return None, None
+        self._model_lost = False
+        return said
 
     def _close_visit_when_over(self, now_ns: int) -> None:
         visit = self._visit
@@ -317,12 +389,13 @@ class Pipeline:
 
     def _end_visit(self, visit: OpenVisit, now_ns: int) -> None:
         self._visit = None
-        finished = visit.close(now_ns, self._provenance)
+        finished = visit.close(now_ns, self._judging.provenance)
         if finished.verdict.kind is VerdictKind.REFUSE_PREY and not visit.obeyed:
             # The prey waited for a cat that may bring it in to be known, in vain: the hold-off begins all the same.
             self._entry.prey(now_ns)
         self._last_verdict = finished.verdict
         self._parts.record.visit(finished)
+        self._parts.models.finished(finished)
 
     # --- the door --------------------------------------------------------------------------------------------------
 
@@ -385,7 +458,7 @@ class Pipeline:
         self._let_in(verdict.resident, now_ns)
 
     def _admit_unseen(self, visit: OpenVisit, now_ns: int) -> None:
-        resident, choice = visit.judge.resident, self._wishes.on_blind
+        resident, choice = visit.judge.resident, self._judging.on_blind or self._wishes.on_blind
         asked = self._entry.state is DoorState.BLIND and visit.judge.blind and blind_admits(choice, resident)
         if asked and not visit.obeyed_blind and not self._refused_by_house(visit, resident, now_ns):
             visit.obeyed_blind = True
@@ -420,7 +493,7 @@ class Pipeline:
             coil_refusal=None if refusal is None else str(refusal),
             heat_share=parts.coil.heat_share(now_ns),
             camera_lost=parts.camera.why_lost if parts.camera.lost else None,
-            model_id=self._provenance.model_id,
+            model_id=parts.models.champion.provenance.model_id,
             last_verdict=self._last_verdict,
         )
 

@@ -148,6 +148,9 @@ class VisitJudge:
       as rare as the budget asks (Ville's inequality; Shin, Ramdas and Rinaldo, "E-detectors", 2022).
     - The case for prey begins with a frame that looks like prey and ends when it has faded to nothing. What it must
       reach rises with the number of beginnings, never with the number of clean frames.
+
+    Where the rules name a second model, its case for prey is kept beside the first's: either proves it, and admission
+    must outweigh both. The second model can only refuse.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -159,10 +162,9 @@ class VisitJudge:
         self._seen_ns = 0
         self._lost = False
         self._clean = _spending(1)
-        self._prey = 0.0
-        self._prey_tries = 0
-        self._most_prey = 0.0
-        self._proven = False
+        self._prey = _PreyCase(rules.bounds.prey)
+        self._second = rules.second
+        self._second_prey = _PreyCase(rules.bounds.prey)
         self._sums = [0.0] * len(Label)
         self._frames = 0
         self._before: Patch | None = None
@@ -209,6 +211,8 @@ class VisitJudge:
             shares = likelihood_shares(observation.scores, self._settings.priors)
             self._recognition.frame(shares, observation.likeness, weight)
             self._weigh(shares, weight)
+            if observation.second is not None and self._second is not None:
+                self._second_prey.add(weight * frame_llrs(observation.second, self._second)[1])
         self._decide()
 
     def verdict(self) -> Verdict:
@@ -219,19 +223,17 @@ class VisitJudge:
         clean, prey = _llrs(shares, self._settings)
         self._frames += 1
         self._clean = max(self._clean, _spending(self._frames)) + weight * clean
-        self._add_prey(weight * prey)
+        self._prey.add(weight * prey)
         for index, share in enumerate(shares):
             self._sums[index] += share
 
-    def _add_prey(self, evidence: float) -> None:
-        if self._prey == 0.0 and evidence > 0.0:
-            self._prey_tries += 1
-        self._prey = max(self._prey + evidence, 0.0)
-        self._most_prey = max(self._most_prey, self._prey)
-        # Once proven it stays so, also while it is open whether this cat may bring it in.
-        self._proven = self._proven or (
-            self._prey_tries > 0 and self._prey + _spending(self._prey_tries) >= self._bounds.prey
-        )
+    @property
+    def _proven(self) -> bool:
+        return self._prey.proven or self._second_prey.proven
+
+    @property
+    def _most_prey(self) -> float:
+        return max(self._prey.most, self._second_prey.most)
 
     def _decide(self) -> None:
         if self._final is not None:
@@ -286,6 +288,24 @@ class VisitJudge:
             clean_llr=self._clean,
             prey_llr=self._most_prey,
         )
+
+
+class _PreyCase:
+    """One model's case for prey in a visit; ``VisitJudge`` says how it is tried."""
+
+    def __init__(self, bound: float) -> None:
+        self._bound = bound
+        self._sum = 0.0
+        self._tries = 0
+        self.most = 0.0
+        self.proven = False  # once proven it stays so, also while it is open whether this cat may bring it in
+
+    def add(self, evidence: float) -> None:
+        if self._sum == 0.0 and evidence > 0.0:
+            self._tries += 1
+        self._sum = max(self._sum + evidence, 0.0)
+        self.most = max(self.most, self._sum)
+        self.proven = self.proven or (self._tries > 0 and self._sum + _spending(self._tries) >= self._bound)
 
 
 class Recognition:

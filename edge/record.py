@@ -106,6 +106,7 @@ class _Seen:
     patch: _Cut | None
     scores: Scores | None
     likeness: tuple[float, ...]
+    second: Scores | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +213,8 @@ def _seen(observations: tuple[Observation, ...]) -> tuple[_Seen, ...]:
         cut = None
         if entry.patch is not None:
             cut, row = _Cut(row, entry.patch.box), row + 1
-        seen.append(_Seen(entry.seq, entry.at_ns, entry.motion, entry.quality, cut, entry.scores, entry.likeness))
+        told = (entry.motion, entry.quality, cut, entry.scores, entry.likeness, entry.second)
+        seen.append(_Seen(entry.seq, entry.at_ns, *told))
     return tuple(seen)
 
 
@@ -366,8 +368,10 @@ def _observation(seen: _Seen, patches: tuple[Grey, ...], residents: int, path: P
                 f"{path}: observations: row {seen.patch.row} of {PATCHES_FILE} is not from 0 to {len(patches)}"
             )
         patch = Patch(patches[seen.patch.row], seen.patch.box)
-    if seen.scores is not None and len(seen.scores.probabilities) != len(LABELS):
-        raise InputError(f"{path}: observations: {len(seen.scores.probabilities)} probabilities are not {len(LABELS)}")
+    for scores in (seen.scores, seen.second):
+        if scores is not None and len(scores.probabilities) != len(LABELS):
+            raise InputError(f"{path}: observations: {len(scores.probabilities)} probabilities are not {len(LABELS)}")
     if len(seen.likeness) not in (0, residents):
         raise InputError(f"{path}: observations: {len(seen.likeness)} likenesses are neither 0 nor {residents}")
-    return Observation(seen.seq, seen.at_ns, seen.motion, seen.quality, patch, seen.scores, seen.likeness)
+    told = (seen.motion, seen.quality, patch, seen.scores, seen.likeness, seen.second)
+    return Observation(seen.seq, seen.at_ns, *told)

@@ -34,7 +34,7 @@ from edge.housekeeper import HouseKeeper
 from edge.identity import Recogniser
 from edge.keeper import CameraKeeper
 from edge.messages import LABELS, Frame, Grey, Image, Motion, MotionWhy, Observation
-from edge.pipeline import Parts, Pipeline
+from edge.pipeline import Judging, OneModel, Parts, Pipeline
 from edge.policy import VisitJudge
 from edge.quality import QualityJudge, QualitySettings, judge_light
 from edge.record import VISIT_FILE, read_record
@@ -245,7 +245,9 @@ class Replayer:
         )
 
     def _judged_again(self, stored: Visit, source: str) -> Replayed:
-        rules = replace(stored.rules, evidence=self._loaded.evidence) if self._other_model else stored.rules
+        rules = stored.rules
+        if self._other_model:  # judged by this model alone, whoever watched over the one of that night
+            rules = replace(rules, evidence=self._loaded.evidence, second=None)
         one_model = stored.model_id == self._loaded.model_id
         observations = tuple(self._scored_again(entry, one_model=one_model) for entry in stored.observations)
         verdict = replayed(observations, stored.chips, VisitJudge(rules))
@@ -300,6 +302,9 @@ class Replayer:
     ) -> Pipeline:
         config = self._config
         timed = _TimedCamera(camera, clock)
+        provenance = Provenance(self._loaded.model_id, self._loaded.runtime, config.digest(), self._rules)
+        # A recording comes without galleries: nobody is known by its looks.
+        judging = Judging(self._loaded.model, Recogniser((), None), provenance)
         parts = Parts(
             clock=clock,
             camera=CameraKeeper(lambda: timed, clock, config.camera.hang_s),
@@ -312,15 +317,13 @@ class Replayer:
             record=collector,
             gate=gate,
             quality=QualityJudge(QualitySettings()),
-            model=self._loaded.model,
-            recogniser=Recogniser((), None),  # a recording comes without galleries: nobody is known by its looks
+            models=OneModel(judging),
             door=Door(DoorTimes(config.door.open_s, config.door.hold_off_s)),
             coil=CoilGuard(config.lock, 0.0, clock.monotonic_ns()),
             house=HouseKeeper(no_rules(config), WallWatch(UTC), clock, collector, HouseState()),
             control=AbsentControl(),
         )
-        provenance = Provenance(self._loaded.model_id, self._loaded.runtime, config.digest(), self._rules)
-        return Pipeline(parts, assembly.wishes(config), provenance)
+        return Pipeline(parts, assembly.wishes(config))
 
 
 def _replayed(source: str, visit: Visit) -> Replayed:

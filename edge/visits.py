@@ -31,12 +31,17 @@ class Provenance:
     rules: Rules
 
 
+def visit_id_of(started: datetime, serial: int) -> str:
+    """Return a visit's id, which sorts by time; ``serial`` tells visits apart that begin within one second."""
+    return f"{started:%Y%m%dT%H%M%S}-{serial:04d}"
+
+
 class OpenVisit:
     """A visit that is going on. Times are monotonic nanoseconds; inside the record they count from the start."""
 
     def __init__(self, started: datetime, started_ns: int, serial: int, judge: VisitJudge) -> None:
-        """Begin; ``serial`` tells visits apart that begin within one second, so the id sorts by time."""
-        self.visit_id = f"{started:%Y%m%dT%H%M%S}-{serial:04d}"
+        """Begin; ``serial`` as in ``visit_id_of``."""
+        self.visit_id = visit_id_of(started, serial)
         self.judge = judge
         self.last_presence_ns = started_ns
         self.flap_opened = False

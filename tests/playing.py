@@ -106,10 +106,11 @@ def play(scene: Path, state: Path, broken: Broken | None = None) -> Played:
         open_chip_reader=how.open_chip_reader or stage.devices.open_chip_reader,
         sensors=how.sensors or stage.devices.sensors,
     )
-    loaded = assembly.load_model(stage.config.model.bundle, stage.config.model.runtime, 1)
+    loaded = assembly.model_of(stage.config)
     loaded = replace(loaded, model=replace(loaded.model, interpreter=how.interpreter or Oracle(stage.world)))
     host = Host(stage.clock, AbsentHeartbeat())
-    loop = assembly.pipeline(stage.config, loaded, devices, host, Memory(memo, 0.0))
+    models = assembly.one_model(stage.config, loaded)
+    loop = assembly.pipeline(stage.config, models, devices, host, Memory(memo, 0.0))
     turns = 0
     try:
         while how.ticks is None or turns < how.ticks:

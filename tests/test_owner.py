@@ -18,7 +18,7 @@ from edge.entry import Entry, EntryParts, EntrySettings
 from edge.errors import HardwareError
 from edge.house import GrantRefusedError
 from edge.messages import Command, CommandKind, Mode, Reply, Request, SensorReading, Status
-from edge.owner import Owner
+from edge.owner import Owner, Powers
 
 STATUS = Status("watching", Mode.IN_AND_OUT, False, None, None, 0.0, None, "student", None)
 MINUTE = Command(CommandKind.LET_IN, cat="Mimi", for_s=60.0)
@@ -84,6 +84,11 @@ class Hands:
         self.mode = mode
         self.done.append(f"mode {mode}")
 
+    def obey(self, kind: CommandKind) -> Reply:
+        """Note it, and do it."""
+        self.done.append(kind)
+        return Reply(ok=True, says=f"{kind} as soon as nobody is there")
+
     def grant(self, who: str | None, for_s: float, now_ns: int) -> None:
         """Note it; nobody but Mimi is known."""
         if who not in (None, "Mimi"):
@@ -93,7 +98,7 @@ class Hands:
 
 def owner_of(hands: Hands, words: Words, book: Book) -> Owner:
     """Return an owner whose door and rules are ``hands``."""
-    return Owner(words, hands, hands, book, lambda _: STATUS)
+    return Owner(words, Powers(hands, hands, hands), book, lambda _: STATUS)
 
 
 DONE = [
@@ -130,6 +135,8 @@ DONE = [
         ["clear 7"],
         "the fault is cleared; it comes back if the bolt still does not follow",
     ),
+    (Command(CommandKind.PROMOTE), Hands(), ["promote"], "promote as soon as nobody is there"),
+    (Command(CommandKind.ROLLBACK), Hands(), ["rollback"], "rollback as soon as nobody is there"),
 ]
 REFUSED = [
     (
@@ -245,7 +252,7 @@ class Commanded(RuleBasedStateMachine):
             EntrySettings(LOCK.kind, LOCK.lease_s, LOCK.bolt_delay_s),
         )
         self.words = Words()
-        self.owner = Owner(self.words, self.entry, self.house.keeper, book, lambda _: STATUS)
+        self.owner = Owner(self.words, Powers(self.entry, self.house.keeper, Hands()), book, lambda _: STATUS)
         self.given = 0
         self.pressed = False
         self.flap_open = False

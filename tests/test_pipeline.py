@@ -139,9 +139,9 @@ class CountedBeats(AbsentHeartbeat):
 def test_one_beat_a_finished_tick_and_none_for_one_that_fails(tmp_path: Path) -> None:
     """The heartbeat goes on only while the loop really turns: a tick that ends early is not heard."""
     stage = simulation.stage(CLEAN_CAT, tmp_path, None)
-    loaded = assembly.load_model(stage.config.model.bundle, stage.config.model.runtime, 1)
+    models = assembly.one_model(stage.config, assembly.model_of(stage.config))
     counted = CountedBeats()
-    loop = assembly.pipeline(stage.config, loaded, stage.devices, Host(stage.clock, counted), Memory(Memo(), 0.0))
+    loop = assembly.pipeline(stage.config, models, stage.devices, Host(stage.clock, counted), Memory(Memo(), 0.0))
     with closing(loop):
         for _ in range(50):
             loop.tick()
@@ -189,6 +189,6 @@ def test_a_stop_lets_the_cat_in_the_flap_pass_first(tmp_path: Path) -> None:
 def loop_of(scene: Path, state: Path) -> tuple[simulation.Stage, Pipeline]:
     """Return a loop that stands before its first tick."""
     stage = simulation.stage(scene, state, None)
-    loaded = assembly.load_model(stage.config.model.bundle, stage.config.model.runtime, 1)
+    models = assembly.one_model(stage.config, assembly.model_of(stage.config))
     host = Host(stage.clock, AbsentHeartbeat())
-    return stage, assembly.pipeline(stage.config, loaded, stage.devices, host, Memory(Memo(), 0.0))
+    return stage, assembly.pipeline(stage.config, models, stage.devices, host, Memory(Memo(), 0.0))

@@ -479,3 +479,26 @@ def test_nothing_that_is_no_cat_comes_in_on_an_unchecked_cats_chip() -> None:
     for label in (Label.PERSON, Label.OTHER_ANIMAL, Label.EMPTY):
         verdict = met(home(Needs.CHIP, prey_check=False), (MIMIS_CHIP,), frames(label, 20))
         assert VerdictKind.REFUSE_OTHER is verdict.kind
+
+
+@given(
+    first=st.lists(st.tuples(st.sampled_from(Label), st.floats(0.3, 0.99)), min_size=1, max_size=25),
+    second=st.lists(st.tuples(st.sampled_from(Label), st.floats(0.3, 0.99)), min_size=25, max_size=25),
+)
+def test_a_second_model_can_only_refuse(first: list[tuple[Label, float]], second: list[tuple[Label, float]]) -> None:
+    """With a second model watching nothing is let in that the first alone would not, nor what the second calls prey."""
+    told = [seen(i, label, share) for i, (label, share) in enumerate(first)]
+    watched = [replace(entry, second=scores(*second[i])) for i, entry in enumerate(told)]
+    theirs = [replace(entry, scores=entry.second, second=None) for entry in watched]
+    anybody = rules(residents=Residents((), any_cat=True))
+    alone, both, other = (VisitJudge(anybody), VisitJudge(replace(anybody, second=EVIDENCE)), VisitJudge(anybody))
+    for mine, ours, its in zip(told, watched, theirs, strict=True):
+        alone.frame(mine)
+        both.frame(ours)
+        other.frame(its)
+        if both.final is not None:
+            break
+        assert not other._proven
+    if both.verdict().kind is VerdictKind.ADMIT:
+        assert VerdictKind.ADMIT is alone.verdict().kind
+        assert not other._proven

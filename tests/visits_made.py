@@ -73,6 +73,7 @@ def _observations(height: int, width: int, residents: int) -> st.SearchStrategy[
         patch=st.none() | st.builds(Patch, pixels=_grey(height, width), box=BOXES),
         scores=st.none() | SCORES,
         likeness=st.just(()) | st.tuples(*[FINITE] * residents),
+        second=st.none() | SCORES,
     )
 
 

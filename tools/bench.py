@@ -170,13 +170,14 @@ class Rig:
 def rig(frames: list[Frame]) -> Rig:
     """Put a loop together over these pictures."""
     config = simulation.scene_config(load_scene(WATCHED_SCENE), Path())
-    loaded = assembly.load_model(config.model.bundle, config.model.runtime, 1)
+    loaded = assembly.model_of(config)
     counter = CountingInterpreter(loaded.model.interpreter)
     counted = replace(loaded, model=replace(loaded.model, interpreter=counter))
     clock = SimClock(simulation.NIGHTFALL)
     film = Film(frames, clock)
     devices = Devices(lambda: film, AbsentFlap(), AbsentSensors(), AbsentLamp(), AbsentIndicator(), None)
-    loop = assembly.pipeline(config, counted, devices, Host(clock, AbsentHeartbeat()), Memory(NoRecord(), 0.0))
+    models = assembly.one_model(config, counted)
+    loop = assembly.pipeline(config, models, devices, Host(clock, AbsentHeartbeat()), Memory(NoRecord(), 0.0))
     return Rig(loop.tick, loaded, counter)
 
 

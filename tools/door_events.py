@@ -64,7 +64,7 @@ from edge.messages import (
     Scores,
     SensorReading,
 )
-from edge.pipeline import Model, Parts, Pipeline, Wishes
+from edge.pipeline import Judging, Model, OneModel, Parts, Pipeline, Wishes
 from edge.policy import Budgets, wald_bounds
 from edge.visits import Provenance
 from edge.walltime import WallWatch
@@ -583,6 +583,7 @@ class Storm:
             tuple(Pin(which, self.checker) for which in (0, 1)), Interlock(BUDGET, LOCK.bolt_delay_s), clock
         )
         record, watch = Memory(place), WallWatch(UTC)
+        provenance = Provenance("storm", "none", "none", RULES)
         parts = Parts(
             clock=clock,
             camera=CameraKeeper(eyes.open, clock, 2.0),
@@ -595,8 +596,7 @@ class Storm:
             record=record,
             gate=eyes,
             quality=cast("QualityJudge", eyes),
-            model=cast("Model", eyes),
-            recogniser=Recogniser((), None),
+            models=OneModel(Judging(cast("Model", eyes), Recogniser((), None), provenance)),
             door=Door(TIMES),
             coil=self._guard(LOCK, heat_s, clock.monotonic_ns()),
             house=HouseKeeper(HOUSE, watch, clock, record, HouseState(place.lasting)),
@@ -604,7 +604,7 @@ class Storm:
         )
         wishes = Wishes("chip", 1.5, LOCK.kind, LOCK.lease_s, TICK_S, bolt_delay_s=2 * LOCK.bolt_delay_s)
         place.camera_lost = lost
-        return Pipeline(parts, wishes, Provenance("storm", "none", "none", RULES))
+        return Pipeline(parts, wishes)
 
     # --- what happens ------------------------------------------------------------------------------------------
 

@@ -129,7 +129,8 @@ def scene_visits(scene: Path, loaded: LoadedModel) -> list[list[Look]]:
         noting, record = _Noting(loaded.model.interpreter, stage.world), _Visits()
         watched = replace(loaded, model=replace(loaded.model, interpreter=noting))
         host = Host(stage.clock, AbsentHeartbeat())
-        loop = assembly.pipeline(stage.config, watched, stage.devices, host, Memory(record, 0.0))
+        models = assembly.one_model(stage.config, watched)
+        loop = assembly.pipeline(stage.config, models, stage.devices, host, Memory(record, 0.0))
         try:
             while True:
                 loop.tick()

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge.errors import HardwareError
 from edge.messages import SensorReading
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from edge.messages import FlapCommand, Reply, Request
 
 
@@ -71,6 +75,16 @@ class AbsentControl:
 
     def close(self) -> None:
         """Nothing to release."""
+
+
+class AbsentInterpreter:
+    """No model: whatever is seen is no evidence."""
+
+    runtime = "none"
+
+    def invoke(self, tensor: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int8], ...]:
+        """Fail: nothing is said of a picture by nobody."""
+        raise HardwareError(f"there is no usable model to judge a patch of {tensor.shape[1:3]}; rules only")
 
 
 class AbsentHeartbeat:

@@ -20,16 +20,21 @@ PATIENCE_S = 5.0
 REPLY_BYTES = 65536
 
 
+class NobodyListensError(InputError):
+    """There is no daemon at the socket: whatever is asked may be done without it."""
+
+
 def ask(path: Path, command: Command, patience_s: float = PATIENCE_S) -> Reply:
     """Say a command to the daemon that listens at ``path`` and return its reply.
 
     Raises:
-        InputError: no daemon listens there, it may not be spoken to, or it does not answer within ``patience_s``.
+        NobodyListensError: no daemon listens there.
+        InputError: it may not be spoken to, or it does not answer within ``patience_s``.
     """
     try:
         line = _exchange(path, line_of(command), patience_s)
     except (FileNotFoundError, ConnectionRefusedError) as error:
-        raise InputError(f"{path}: no daemon listens there; is catflap running?") from error
+        raise NobodyListensError(f"{path}: no daemon listens there; is catflap running?") from error
     except PermissionError as error:
         raise InputError(f"{path}: you may not speak to the daemon; join the group of this file") from error
     except TimeoutError as error:

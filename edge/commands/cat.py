@@ -199,7 +199,7 @@ def _seen(visit: Visit, loaded: LoadedModel) -> tuple[Exemplar, ...]:
 
 
 def _loaded(wanted: Config) -> LoadedModel:
-    return assembly.load_model(wanted.model.bundle, wanted.model.runtime, wanted.model.threads)
+    return assembly.model_of(wanted)
 
 
 def _gallery(store: Galleries, name: str, loaded: LoadedModel) -> Gallery:

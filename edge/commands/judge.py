@@ -74,5 +74,7 @@ def _config(arguments: argparse.Namespace) -> config.Config:
 
 
 def _loaded(arguments: argparse.Namespace, wanted: config.Config) -> assembly.LoadedModel:
-    name, runtime = arguments.model or wanted.model.bundle, arguments.runtime or wanted.model.runtime
-    return assembly.load_model(name, runtime, wanted.model.threads)
+    runtime = arguments.runtime or wanted.model.runtime
+    if arguments.model is not None:
+        return assembly.load_model(arguments.model, runtime, wanted.model.threads)
+    return assembly.loaded(assembly.bundle_of(wanted), runtime, wanted.model.threads)

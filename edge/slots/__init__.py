@@ -2,6 +2,7 @@
 
 from edge.slots.moves import MAX_EXCUSES, MAX_RESETS, rank
 from edge.slots.report import SlotRow, SlotsReport, Standing, slots_report
+from edge.slots.shelf import POINTER
 from edge.slots.store import MODELS, Slots
 from edge.slots.words import (
     Champion,
@@ -19,7 +20,7 @@ from edge.slots.words import (
 )
 
 __all__ = [
-    "MAX_EXCUSES", "MAX_RESETS", "MODELS", "Champion", "Run", "SlotName", "SlotRecord", "SlotRefusedError", "SlotRow",
-    "Slots", "SlotsReport", "SlotsState", "Standing", "Start", "ThrownOut", "Transition", "TransitionKind", "Trial",
-    "TrialKind", "rank", "slots_report",
+    "MAX_EXCUSES", "MAX_RESETS", "MODELS", "POINTER", "Champion", "Run", "SlotName", "SlotRecord", "SlotRefusedError",
+    "SlotRow", "Slots", "SlotsReport", "SlotsState", "Standing", "Start", "ThrownOut", "Transition", "TransitionKind",
+    "Trial", "TrialKind", "rank", "slots_report",
 ]  # fmt: skip
