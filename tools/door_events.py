@@ -197,6 +197,11 @@ class Coil:
         self.plain_on_ns = now_ns if self.plain_on_ns is None else self.plain_on_ns
         self.lease_end_ns = now_ns + round(command.lease_s * NS)
 
+    def ordered(self, now_ns: int) -> None:
+        """Note an order that never arrived: the guard has to believe that it did."""
+        self.pass_time(now_ns)
+        self.plain_on_ns = now_ns if self.plain_on_ns is None else self.plain_on_ns
+
     def at_limit(self, now_ns: int) -> bool:
         """Return whether its cap or its heat forbids to go on, for whoever must take silence for power."""
         run_ns = 0 if self.plain_on_ns is None else now_ns - self.plain_on_ns
@@ -310,9 +315,11 @@ class Pin:
 
     def apply(self, command: FlapCommand) -> None:
         """Hand the command to the checker, or be dead."""
+        now_ns = self._checker.place.clock.monotonic_ns()
         if self._checker.place.bolt_pin_dead and command.action is BoltAction.ENERGISE:
+            self._checker.coils[self._which].ordered(now_ns)
             raise HardwareError("the pin is dead")
-        self._checker.command(self._which, command, self._checker.place.clock.monotonic_ns())
+        self._checker.command(self._which, command, now_ns)
 
     def powered(self) -> bool:
         """Return whether the coil really has power."""
