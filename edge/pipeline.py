@@ -44,9 +44,6 @@ if TYPE_CHECKING:
 CHIP_MEMORY_NS = 5_000_000_000
 """A chip read this long before its cat came into view still belongs to the visit."""
 
-VERDICT_LASTS_NS = 10_000_000_000
-"""How long a verdict waits for the house's permission; after that whoever was seen may carry something else."""
-
 STOP_PATIENCE_NS = 10_000_000_000
 """How long a stop waits for an open flap before it lets go of the bolt: longer than a cat takes."""
 
@@ -406,8 +403,9 @@ class Pipeline:
         closed = entry.state in CLOSED_STATES
         entry.heed(self._parts.house.closure(now_ns), now_ns, said=self._parts.house.take_said())
         entry.blind(blinded=self._blind, now_ns=now_ns)
-        if closed and entry.state not in CLOSED_STATES:
-            self._judge_unseen_anew(now_ns)
+        if closed and entry.state not in CLOSED_STATES and self._visit is not None:
+            # It may be another by now than was seen, or whose chip was read: whoever waits is judged anew.
+            self._end_visit(self._visit, now_ns)
         self._obey_verdict(now_ns)
         if was_open and self._visit is not None:
             self._visit.bolt_ns += now_ns - self._last_ns
@@ -447,11 +445,11 @@ class Pipeline:
             self._entry.prey(now_ns)
 
     def _admit(self, visit: OpenVisit, verdict: Verdict, now_ns: int) -> None:
-        """Let in whom the house does not refuse. A verdict that waited too long for that is evidence no more."""
+        """Let in whom the house does not refuse; one who had to wait for that is judged anew."""
         if self._refused_by_house(visit, verdict.resident, now_ns):
             return
-        if visit.at_ns(now_ns) - verdict.at_ns > VERDICT_LASTS_NS:
-            self._end_visit(visit, now_ns)  # whoever sits there is judged anew
+        if visit is self._told_refused:
+            self._end_visit(visit, now_ns)
             return
         visit.obeyed = True
         self._entry.admit(now_ns)
@@ -465,11 +463,6 @@ class Pipeline:
             self._parts.record.event("blind_admitted", f"on_blind = {choice}")
             self._entry.admit_unseen(now_ns)
             self._let_in(resident, now_ns)
-
-    def _judge_unseen_anew(self, now_ns: int) -> None:
-        """End a blind visit when the house opens: it cannot be seen whether the one whose chip was read still waits."""
-        if self._visit is not None and self._visit.judge.blind:
-            self._end_visit(self._visit, now_ns)
 
     def _refused_by_house(self, visit: OpenVisit, resident: str | None, now_ns: int) -> bool:
         why = self._parts.house.refuses(resident, now_ns)

@@ -80,8 +80,8 @@ LOCK = LockConfig(lease_s=0.5, max_on_s=7.0, min_rest_s=1.0, heat_budget_s=12.0,
 BUDGET = PowerBudget(24.0, (12.0, 12.0))
 TIMES = DoorTimes(open_s=6.0, hold_off_s=30.0)
 MIN_FRAMES = 3
-LICENCE_NS = 17 * NS
-"""How long evidence or a button may still open the bolt: 10 s of the verdict, 6 s of open_s, a second of ticks."""
+LICENCE_NS = 8 * NS
+"""How long evidence or a button may still open the bolt: 6 s of open_s, and two of ticks."""
 EVIDENCE_NS = 2 * NS
 """How long evidence outlasts its cat: a visit ends 1.5 s after the last of it was seen, and may wait for the house."""
 TINY_NS = 5_000_000
@@ -161,17 +161,14 @@ class Place:
 
 
 class Coil:
-    """One coil as it really is: its pin honours leases, and its heat is counted here and nowhere else.
-
-    ``plain`` is the same coil behind a pin that keeps its level while nobody speaks: what the guard has to believe.
-    """
+    """One coil as it really is: its pin honours leases, and its heat is counted here and nowhere else."""
 
     def __init__(self) -> None:
         """Start cold, without power."""
         self.on_ns: int | None = None
         self.lease_end_ns = 0
-        self.heat_ns = self.plain_heat_ns = 0.0
-        self.plain_on_ns: int | None = None
+        self.heat_ns = 0.0
+        self.asked = False  # whether the last command was for power, however long ago
         self._at_ns = 0
         self.longest_ns = 0
 
@@ -180,8 +177,6 @@ class Coil:
         passed_ns = now_ns - self._at_ns
         powered_ns = 0 if self.on_ns is None else max(0, min(now_ns, self.lease_end_ns) - self._at_ns)
         self.heat_ns = _cooled(self.heat_ns + powered_ns, passed_ns - powered_ns)
-        plain_ns = 0 if self.plain_on_ns is None else passed_ns
-        self.plain_heat_ns = _cooled(self.plain_heat_ns + plain_ns, passed_ns - plain_ns)
         self._at_ns = now_ns
         if self.on_ns is not None:
             self.longest_ns = max(self.longest_ns, min(now_ns, self.lease_end_ns) - self.on_ns)
@@ -190,18 +185,35 @@ class Coil:
 
     def take(self, command: FlapCommand, now_ns: int) -> None:
         """Follow a command."""
+        self.asked = command.action is BoltAction.ENERGISE
         if command.action is BoltAction.REST:
-            self.on_ns = self.plain_on_ns = None
+            self.on_ns = None
             return
         self.on_ns = now_ns if self.on_ns is None else self.on_ns
-        self.plain_on_ns = now_ns if self.plain_on_ns is None else self.plain_on_ns
         self.lease_end_ns = now_ns + round(command.lease_s * NS)
 
-    def at_limit(self, now_ns: int) -> bool:
-        """Return whether its cap or its heat forbids to go on, for whoever must take silence for power."""
-        run_ns = 0 if self.plain_on_ns is None else now_ns - self.plain_on_ns
-        capped = run_ns >= LOCK.max_on_s * NS - TINY_NS
-        return capped or self.plain_heat_ns >= LOCK.heat_budget_s * NS - TINY_NS
+
+class Belief:
+    """What the one guard of both coils has to believe: an order is power from when it is given, and so is silence."""
+
+    def __init__(self, heat_ns: float, now_ns: int) -> None:
+        """Start at rest, with the heat that was kept."""
+        self._heat_ns, self._at_ns = heat_ns, now_ns
+        self._on_ns: int | None = None
+        self.spent = False
+
+    def take(self, command: FlapCommand, now_ns: int) -> None:
+        """Note an order, and whether cap or heat forbade to go on by then."""
+        passed_ns = now_ns - self._at_ns
+        powered_ns = 0 if self._on_ns is None else passed_ns
+        self._heat_ns, self._at_ns = _cooled(self._heat_ns + powered_ns, passed_ns - powered_ns), now_ns
+        run_ns = 0 if self._on_ns is None else now_ns - self._on_ns
+        full = self._heat_ns >= LOCK.heat_budget_s * NS - TINY_NS
+        self.spent = full or run_ns >= LOCK.max_on_s * NS - TINY_NS
+        if command.action is BoltAction.REST:
+            self._on_ns = None
+        else:
+            self._on_ns = now_ns if self._on_ns is None else self._on_ns
 
 
 def _cooled(heat_ns: float, rest_ns: float) -> float:
@@ -218,6 +230,7 @@ class Checker:
     def __init__(self, place: Place) -> None:
         """Start with cold coils."""
         self.place = place
+        self.belief = Belief(0.0, place.clock.monotonic_ns())
         self.coils = (Coil(), Coil())
         self.bolts = tuple(mechanics.Bolt(LOCK.kind, 0.15) for _ in self.coils)
         self.panel = mechanics.Panel()
@@ -240,14 +253,13 @@ class Checker:
         """Judge a command as it reaches the pin."""
         coil = self.coils[which]
         coil.pass_time(now_ns)
-        energise, was_asked = command.action is BoltAction.ENERGISE, coil.plain_on_ns is not None
+        energise, was_asked = command.action is BoltAction.ENERGISE, coil.asked
         if energise and not 0 < command.lease_s <= LOCK.lease_s:
             self.breaches[Breach.LEASE] += 1
         if energise and not was_asked:
             self._switched_on(which, now_ns)
         falls = coil.on_ns is not None and not energise
-        spent = any(each.at_limit(now_ns) for each in self.coils)  # both hang on one guard, and rest together
-        if falls and self._told_open and not spent and not self.place.bolt_pin_dead:
+        if falls and self._told_open and not self.belief.spent and not self.place.bolt_pin_dead:
             self.breaches[Breach.SHUT] += 1
         coil.take(command, now_ns)
         self.bolts[which].apply(command, now_ns)
@@ -320,6 +332,27 @@ class Pin:
 
     def close(self) -> None:
         """Leave the pin as it is: the lease ends it."""
+
+
+class Overheard:
+    """The flap, with the checker listening to what the loop orders of it."""
+
+    def __init__(self, inner: SequencedFlap, checker: Checker) -> None:
+        """Stand before the flap."""
+        self._inner, self._checker = inner, checker
+
+    def apply(self, command: FlapCommand) -> None:
+        """Note the order and pass it on."""
+        self._checker.belief.take(command, self._checker.place.clock.monotonic_ns())
+        self._inner.apply(command)
+
+    def powered(self) -> bool:
+        """Return whether a coil has power."""
+        return self._inner.powered()
+
+    def close(self) -> None:
+        """Close the flap."""
+        self._inner.close()
 
 
 class Eyes:
@@ -587,7 +620,7 @@ class Storm:
         parts = Parts(
             clock=clock,
             camera=CameraKeeper(eyes.open, clock, 2.0),
-            flap=flap,
+            flap=Overheard(flap, self.checker),
             sensors=Pins(self.checker),
             lamp=AbsentLamp(),
             indicator=AbsentIndicator(),
@@ -683,9 +716,9 @@ class Storm:
         now_ns = self.place.clock.monotonic_ns()
         self.checker.look(now_ns)
         heat_s = heat_after(self.place.heat_s, (now_ns - self.place.heat_ns) / NS, LOCK)
+        self.checker.belief = Belief(heat_s * NS, now_ns)
         for coil in self.checker.coils:
-            coil.plain_on_ns = None  # opening a pin drives it low
-            coil.plain_heat_ns = heat_s * NS  # and this is all that the new one can know
+            coil.asked = False  # opening a pin drives it low
         self._loop = self._start(heat_s)
 
     def quiet(self) -> None:
