@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates door-diagram door-events mutants attacks model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,14 @@ EVENTS ?= 1000000
 
 door-events: setup ## random events against door, coil and interlock, into docs/door.md; EVENTS=…
 	$(BIN)/python tools/door_events.py --events $(EVENTS) --write docs/door.md
+
+MUTANTS ?= 10000
+
+mutants: setup ## damaged models and manifests against the update check: accepted, killed the child, deaths; MUTANTS=…
+	$(BIN)/python tools/mutate_bundles.py --count $(MUTANTS)
+
+attacks: setup ## what may lie in the inbox and must not get in, counted
+	$(BIN)/pytest -n 2 tests/test_update_attacks.py tests/test_tuf_client.py
 
 TRAIN := .venv-train
 
