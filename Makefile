@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push mutants attacks lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -63,6 +63,14 @@ door-events: setup ## random events against door, coil and interlock, into docs/
 
 slot-faults: setup ## cut the power and fail the disk at every call of every step of the model slots, into docs/push.md
 	$(BIN)/python tools/slot_faults.py --write docs/push.md
+
+MUTANTS ?= 10000
+
+mutants: setup ## damaged models and manifests against the update check: accepted, killed the child, deaths; MUTANTS=…
+	$(BIN)/python tools/mutate_bundles.py --count $(MUTANTS)
+
+attacks: setup ## what may lie in the inbox and must not get in, counted
+	$(BIN)/pytest -n 2 tests/test_update_attacks.py tests/test_tuf_client.py
 
 TRAIN := .venv-train
 
