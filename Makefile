@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates door-diagram door-events slot-faults model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -56,6 +56,9 @@ EVENTS ?= 1000000
 
 door-events: setup ## random events against door, coil and interlock, into docs/door.md; EVENTS=…
 	$(BIN)/python tools/door_events.py --events $(EVENTS) --write docs/door.md
+
+slot-faults: setup ## cut the power and fail the disk at every call of every step of the model slots, into docs/push.md
+	$(BIN)/python tools/slot_faults.py --write docs/push.md
 
 TRAIN := .venv-train
 

@@ -41,6 +41,7 @@ class _Change:
     source: Path
     content: bytes
     unsynced: frozenset[Path]
+    grave: Path | None = None
 
 
 class FaultFiles(DiskFiles):
@@ -191,9 +192,11 @@ class CutFiles(FaultFiles):
         content = target.read_bytes() if target.is_file() else b""
         replaced = target.is_file()
         super().rename(source, target)
-        self._changes = [_moved(change, source, target) for change in self._changes]
+        grave = target.with_name(f".grave-{self.calls}")  # of a directory that had this name and was removed
+        buried = [_moved(change, target, grave) for change in self._changes]
+        self._changes = [_moved(change, source, target) for change in buried]
         parents = frozenset({source.parent, target.parent})
-        self._changes.append(_Change("replace" if replaced else "rename", target, source, content, parents))
+        self._changes.append(_Change("replace" if replaced else "rename", target, source, content, parents, grave))
 
     def remove_file(self, path: Path) -> None:
         """Remove a file that a cut may bring back."""
@@ -222,6 +225,8 @@ class CutFiles(FaultFiles):
             _undo(change)
             if change.kind in ("rename", "replace"):
                 self._changes = [_moved(entry, change.path, change.source) for entry in self._changes]
+            if change.grave is not None:
+                self._changes = [_moved(entry, change.grave, change.path) for entry in self._changes]
 
 
 def _undo(change: _Change) -> None:

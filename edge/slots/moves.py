@@ -91,12 +91,13 @@ def version_of(number: int) -> str:
 
 def installed(state: SlotsState, record: SlotRecord) -> SlotsState:
     """Put a candidate into the slot that its record names; what was there, and a trial of it, are no more."""
-    others = tuple(other for other in state.records if other.slot != record.slot)
+    out, others = state.thrown_out, tuple(other for other in state.records if other.slot != record.slot)
     after = replace(
         state,
         previous=None if state.previous == record.slot else state.previous,
         trial=None if state.trial is not None and state.trial.slot == record.slot else state.trial,
         records=(*others, record),
+        thrown_out=None if out is not None and out.record.sha256 == record.sha256 else out,
     )
     if rank(record.version) >= state.highest_version:
         after = replace(after, highest_version=rank(record.version), highest_sha256=record.sha256)

@@ -151,7 +151,7 @@ class Slots:
             _refuse_again(state, record)
             if not step_back:
                 moves.check_version(state, record, self._factory_rank())
-            self._shelf.tidy(state)
+            self._shelf.tidy(found)
             placed = replace(record, slot=moves.spare(state), since=self._at())
             if not self._holds(state, placed):
                 _same(self._load(self._shelf.stage(source)), record)
