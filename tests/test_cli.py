@@ -71,7 +71,7 @@ def test_the_demonstration_tells_the_night_and_leaves_it_behind(run: Callable[..
     status, lines, _ = run("demo", WITH_PREY, "--speed", "0", "--out", tmp_path)
     left = {path.name for path in tmp_path.iterdir()}
     pictures = list((tmp_path / "spool").glob("*/*.jpg"))
-    assert (0, True, {"journal.sqlite", "spool", "catflap.log"}, True) == (
+    assert (0, True, {"journal.sqlite", "spool", "catflap.log", "models"}, True) == (
         status,
         any(line.startswith("all") for line in lines),
         left - {"journal.sqlite-wal", "journal.sqlite-shm"},
