@@ -235,9 +235,10 @@ def test_a_disk_error_at_any_call_leaves_old_or_new(tmp_path: Path, number: int)
 
 def test_a_request_is_bounded() -> None:
     """A first line that is endless, no request, or asks for too much is refused in words."""
-    lines = (b"x" * (MAX_REQUEST_BYTES + 10), b"", b"{}\n", request_line(Request(FORMAT, Act.PUSH, -1, 0.0)),
-             request_line(Request(FORMAT, Act.PUSH, MAX_STREAM_BYTES + 1, 0.0)), request_line(Request(2, Act.PUSH, 0, 0.0)),
-             request_line(Request(FORMAT, Act.PUSH, 0, 10**6)), b'{"format": 1, "act": "rm", "bytes": 0, "wait_s": 0}\n')  # fmt: skip
+    wrong = [Request(1, Act.PUSH, -1, 0.0), Request(1, Act.PUSH, MAX_STREAM_BYTES + 1, 0.0)]
+    wrong += [Request(FORMAT + 1, Act.PUSH, 0, 0.0), Request(1, Act.PUSH, 0, 10.0**6)]
+    lines = [b"x" * (MAX_REQUEST_BYTES + 10), b"", b"{}\n", b'{"format": 1, "act": "rm", "bytes": 0, "wait_s": 0}\n']
+    lines += [request_line(request) for request in wrong]
     for line in lines:
         with pytest.raises(InputError, match="the request"):
             read_request(io.BytesIO(line))

@@ -69,6 +69,7 @@ class LoopbackFlap:
     root: Path
     began_s: list[float] = field(default_factory=list)
     ended_s: list[float] = field(default_factory=list)
+    looked_at: int = 0
 
     @property
     def state(self) -> Path:
@@ -83,8 +84,13 @@ class LoopbackFlap:
     def update_if_due(self) -> None:
         """Run the update service if a push waits for its answer."""
         inbox = self.state / "incoming"
-        if not (inbox / METADATA / TIMESTAMP).exists() or (inbox / ANSWER).exists():
+        try:
+            arrived = (inbox / METADATA / TIMESTAMP).stat().st_ino
+        except FileNotFoundError:
             return
+        if arrived == self.looked_at and (inbox / ANSWER).exists():
+            return
+        self.looked_at = arrived
         self.began_s.append(time.monotonic())
         command = [sys.executable, "-m", "edge.update", "--config", str(self.root / "catflap.toml")]
         log = self.root / "update.log"

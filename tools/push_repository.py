@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from push_keys import Keyring
     from push_tar import Packed
-    from securesystemslib.signer import CryptoSigner, Key
+    from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined] - as in push_keys
+    from tuf.api.metadata import Key
 
 AnySigned = TypeVar("AnySigned", Root, Timestamp, Snapshot, Targets)
 

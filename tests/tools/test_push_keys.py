@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PASSPHRASE = "six plain words in a row"
+PASSPHRASE = "six plain words in a row"  # noqa: S105 - of keys that live as long as a test
 
 
 class _Directory(FetcherInterface):
@@ -237,7 +237,7 @@ def _newest(home: _Home, kind: str) -> int:
 
 def test_a_key_that_nobody_has_is_not_revoked(home: _Home) -> None:
     """An id that no role lists is one line that says where the ids are."""
-    with pytest.raises(InputError, match="no role has it; push_model.py --status"):
+    with pytest.raises(InputError, match=r"no role has it; push_model\.py --status"):
         home.repository.revoke("0123456789")
 
 

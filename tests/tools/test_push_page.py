@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parent.parent.parent / "docs" / "push.md").read_text(enco
 def test_the_page_names_every_option_there_is() -> None:
     """Every option in the page is one, and every act of the tool is in the page."""
     there = {option for action in _parser()._actions for option in action.option_strings}
-    named = set(re.findall(r"(?<![\w-])--[a-z-]+", PAGE))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", PAGE))
     assert set() == named - there
     assert {"--adopt", "--status", "--rollback", "--refresh", "--rotate", "--revoke", "--via", "--stage"} <= named
 

@@ -128,16 +128,20 @@ class _Put(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing: a client that hangs up is what is tested."""
+
+
 @contextmanager
 def _web(root: Path) -> Iterator[tuple[str, ssl.SSLContext, dict[str, bytes]]]:
     """Yield the address of a TLS server on this machine, who believes it, and what it was given."""
     handler = type("Handler", (_Put,), {"got": {}})
     _certificate(root)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with _Quiet(("127.0.0.1", 0), handler) as server:
         theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         theirs.load_cert_chain(root / "cert.pem", root / "key.pem")
         server.socket = theirs.wrap_socket(server.socket, server_side=True)
-        server.handle_error = lambda *_: None  # type: ignore[method-assign] - a client that hangs up is what is tested
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
@@ -154,8 +158,8 @@ def _web(root: Path) -> Iterator[tuple[str, ssl.SSLContext, dict[str, bytes]]]:
 def _certificate(root: Path) -> None:
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now)
-    builder = builder.not_valid_after(now + timedelta(days=1))
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
     builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), False)
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (root / "cert.pem").write_bytes(builder.sign(key, SHA256()).public_bytes(Encoding.PEM))
