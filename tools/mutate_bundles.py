@@ -46,7 +46,7 @@ Entries = dict[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What came of the mutants. ``deaths`` are those of this process, which stands for the service: it ends there."""
+    """What came of the mutants. A death of this process, which stands for the service, ends the run without figures."""
 
     mutants: int
     accepted: int
@@ -61,7 +61,7 @@ class Counts:
         return (
             f"mutants                              {self.mutants}\n"
             f"accepted as they came                {self.accepted}\n"
-            f"deaths of the service or the daemon  0\n"
+            "deaths of the service                0 (it lives to print this; the daemon takes no part)\n"
             f"made to agree with their hashes:\n"
             f"  killed the child                   {sum(self.killed.values())} ({share:.1%}; {killed})\n"
             f"  refused by it                      {self.refused}\n"
