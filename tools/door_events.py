@@ -540,7 +540,9 @@ class Report:
     def page(self, seed: int) -> str:
         """Return it for people."""
         count, restarts = sum(self.events.values()), self.events["restart"]
-        head = f"Seeds {seed} to {seed + PROCESSES - 1}: {count:,} events in {self.ticks:,} ticks, {self.openings:,} openings, {restarts:,} restarts."
+        seeds = f"Seeds {seed} to {seed + PROCESSES - 1}"
+        events, openings = f"{count:,} events in {self.ticks:,} ticks", f"{self.openings:,} openings"
+        head = f"{seeds}: {events}, {openings}, {restarts:,} restarts."
         broken = ["| must never happen | happened |", "|---|---|"]
         broken += [f"| {name} | {number} |" for name, number in self.breaches.items()]
         stayed = ["| state | ticks in it | times it was come to |", "|---|---|---|"]
