@@ -314,8 +314,10 @@ class Closure(StrEnum):
     LOCKED = "locked"  # for everybody
 
 
-CLOSED_STATES = frozenset({DoorState.CURFEW, DoorState.LOCKED})
-"""States in which the house's rules keep everybody out, but for whom they let through."""
+OPEN_STATES = frozenset(state for state, row in TABLE.items() if row.wish is Wish.OPEN)
+
+CLOSED_STATES = frozenset({DoorState.CURFEW, DoorState.LOCKED, DoorState.FAULT})
+"""States in which nobody comes in whatever is seen, but for those whom the house's rules let through a curfew."""
 
 _READY = frozenset({DoorState.WATCHING, DoorState.BLIND, DoorState.HOLD_OFF})
 """States that a standing closure takes over whenever they are come by: whatever was stronger has ended."""

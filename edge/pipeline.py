@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from edge import features, scoring
-from edge.door import CLOSED_STATES, Bolt, DoorState
+from edge.door import CLOSED_STATES, OPEN_STATES, Bolt, DoorState
 from edge.entry import Entry, EntryParts, EntrySettings
 from edge.errors import HardwareError
 from edge.messages import (
@@ -208,7 +208,7 @@ class Pipeline:
         powers = Powers(self._entry, parts.house, parts.models)
         self._owner = Owner(parts.control, powers, parts.record, self._status)
         self._last_verdict: Verdict | None = None
-        self._last_ns = parts.clock.monotonic_ns()
+        self._last_ns, self._door_was = parts.clock.monotonic_ns(), self._entry.state
 
     @property
     def door_state(self) -> DoorState:
@@ -224,6 +224,8 @@ class Pipeline:
         frame = self._parts.camera.newest(self._wishes.wait_s, may_reopen=not self._entry.open)
         now_ns = self._parts.clock.monotonic_ns()
         self._frame = frame
+        if self._visit is not None and now_ns - self._last_ns > self._wishes.quiet_s * 1e9:
+            self._end_visit(self._visit, self._last_ns)  # the loop stood still: nobody knows who came meanwhile
         self._follow_camera()
         self._owner.hear(now_ns)
         reading = self._read_pins()
@@ -236,7 +238,7 @@ class Pipeline:
         self._close_visit_when_over(now_ns)
         if self._visit is None and not self._entry.open:
             self._parts.models.idle(now_ns)
-        self._last_ns = now_ns
+        self._last_ns, self._door_was = now_ns, self._entry.state
         self._parts.heartbeat.beat()
 
     def stop(self) -> None:
@@ -400,20 +402,26 @@ class Pipeline:
         entry, was_open = self._entry, self._entry.open
         self._feel(reading, sight, now_ns)
         entry.pass_time(now_ns)
-        closed = entry.state in CLOSED_STATES
         entry.heed(self._parts.house.closure(now_ns), now_ns, said=self._parts.house.take_said())
         entry.blind(blinded=self._blind, now_ns=now_ns)
-        if closed and entry.state not in CLOSED_STATES and self._visit is not None:
-            # It may be another by now than was seen, or whose chip was read: whoever waits is judged anew.
-            self._end_visit(self._visit, now_ns)
-        self._obey_verdict(now_ns)
+        another_turn = self._another_turn()
+        if not another_turn:
+            self._obey_verdict(now_ns)
         if was_open and self._visit is not None:
             self._visit.bolt_ns += now_ns - self._last_ns
         entry.drive(now_ns)
         self._picture_alarms(now_ns)
-        if was_open and not entry.open and self._visit is not None:
-            # Whoever is there now is judged anew: nobody follows in on another's verdict, or on his chip.
+        if (another_turn or (was_open and not entry.open)) and self._visit is not None:
             self._end_visit(self._visit, now_ns)
+
+    def _another_turn(self) -> bool:
+        """Whether whoever is there is judged anew: nobody comes in on another's verdict, or on his chip.
+
+        So it is when the door has shut behind somebody, when the house opens again, and when a fault is cleared.
+        """
+        before, after = self._door_was, self._entry.state
+        shut = before in OPEN_STATES and after not in OPEN_STATES
+        return shut or (before in CLOSED_STATES and after not in CLOSED_STATES)
 
     def _feel(self, reading: SensorReading, sight: tuple[Motion, Quality], now_ns: int) -> None:
         """Hand the pins to the door, with what the camera, or the PIR where it sees nothing, says of the outside."""

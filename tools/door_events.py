@@ -18,6 +18,7 @@ import math
 import random
 import sys
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -70,6 +71,8 @@ from edge.visits import Provenance
 from edge.walltime import WallWatch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edge.messages import Grey, Patch, Reply, Visit
     from edge.quality import QualityJudge
 
@@ -84,6 +87,8 @@ LICENCE_NS = 8 * NS
 """How long evidence or a button may still open the bolt: 6 s of open_s, and two of ticks."""
 EVIDENCE_NS = 2 * NS
 """How long evidence outlasts its cat: a visit ends 1.5 s after the last of it was seen, and may wait for the house."""
+PROCESSES = 2
+"""So many storms pass side by side, each with a seed of its own."""
 TINY_NS = 5_000_000
 """What the guard may stop short of a limit, and what whole nanoseconds may add up to."""
 
@@ -535,9 +540,9 @@ class Report:
     def page(self, seed: int) -> str:
         """Return it for people."""
         count, restarts = sum(self.events.values()), self.events["restart"]
-        head = (
-            f"Seed {seed}: {count:,} events in {self.ticks:,} ticks, {self.openings:,} openings, {restarts:,} restarts."
-        )
+        seeds = f"Seeds {seed} to {seed + PROCESSES - 1}"
+        events, openings = f"{count:,} events in {self.ticks:,} ticks", f"{self.openings:,} openings"
+        head = f"{seeds}: {events}, {openings}, {restarts:,} restarts."
         broken = ["| must never happen | happened |", "|---|---|"]
         broken += [f"| {name} | {number} |" for name, number in self.breaches.items()]
         stayed = ["| state | ticks in it | times it was come to |", "|---|---|---|"]
@@ -726,6 +731,21 @@ class Storm:
         self.turn(self._rng.choice((20, 60)))
 
 
+def _storm(seed: int, events: int) -> Report:
+    return Storm(seed).run(events)
+
+
+def together(reports: Sequence[Report]) -> Report:
+    """Return several storms as one."""
+    breaches = {str(breach): sum(report.breaches[breach] for report in reports) for breach in Breach}
+    sums: dict[str, Counter[str]] = {name: Counter() for name in ("events", "states", "transitions", "told")}
+    for name, total in sums.items():
+        for report in reports:
+            total.update(getattr(report, name))
+    ticks, openings = sum(report.ticks for report in reports), sum(report.openings for report in reports)
+    return Report(sums["events"], ticks, sums["states"], sums["transitions"], sums["told"], breaches, openings)
+
+
 def main() -> int:
     """Let a storm pass and print what it came to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -733,7 +753,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the figures between the marks in this file")
     options = parser.parse_args()
-    report = Storm(options.seed).run(options.events)
+    share = -(-options.events // PROCESSES)
+    with ProcessPoolExecutor(PROCESSES) as pool:
+        report = together(list(pool.map(_storm, range(options.seed, options.seed + PROCESSES), [share] * PROCESSES)))
     print(report.line())
     if options.write is not None:
         page = options.write.read_text(encoding="utf-8")
