@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import errno
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -310,9 +311,13 @@ class Bench:
             try:
                 found.append((record.slot, slots.verified(record.slot).manifest_sha256))
             except CatflapError as error:
-                found.append((record.slot, str(error).replace(str(root), "")))
-        pointer = to_json(state).decode().replace(str(root), "")  # which a reason may name
+                found.append((record.slot, self._without_place(str(error))))
+        pointer = self._without_place(to_json(state).decode())
         return View(pointer, tuple(found), champion.slot, len(champion.alarms))
+
+    def _without_place(self, text: str) -> str:
+        """Return a text without the copies' directories, which a reason may name."""
+        return re.sub(rf"{re.escape(str(self._place))}/\d+", "", text)
 
     def _left_over(self, root: Path, seen: View) -> str:
         known = {".lock", "slots.json", *(slot.value for slot, _ in seen.found)}
