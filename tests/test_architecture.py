@@ -47,7 +47,6 @@ FLOORS: dict[str, int] = {
     "galleries": 3,
     "bundle": 3,
     "inbox": 3,
-    "answers": 2,
     "pipeline": 4,
     "recorder": 4,
     "shadow": 4,
