@@ -63,11 +63,10 @@ directory = "{root}/state"
 
 @dataclass(slots=True)
 class LoopbackFlap:
-    """The flap: where things are, and when its update service began and ended, monotonic seconds."""
+    """The flap: where things are, and when its update service began, monotonic seconds."""
 
     root: Path
     began_s: list[float] = field(default_factory=list)
-    ended_s: list[float] = field(default_factory=list)
     looked_at: tuple[int, int] = (0, 0)
 
     @property
@@ -96,7 +95,6 @@ class LoopbackFlap:
         log = self.root / "update.log"
         with log.open("ab") as out:
             subprocess.run(command, cwd=ROOT, env=_environment(), stdout=out, stderr=out, check=False)
-        self.ended_s.append(time.monotonic())
 
 
 def find_sshd() -> str:

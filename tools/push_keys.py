@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  # public, but not in __all__
+from securesystemslib.signer import CryptoSigner
 
 from edge.errors import InputError
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from push_keys import Keyring
     from push_tar import Packed
-    from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined]  # as in push_keys
+    from securesystemslib.signer import CryptoSigner
     from tuf.api.metadata import Key
 
 AnySigned = TypeVar("AnySigned", Root, Timestamp, Snapshot, Targets)
