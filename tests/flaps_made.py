@@ -62,7 +62,7 @@ class Flap:
     status: AnswerStatus | None = AnswerStatus.ON_TRIAL
     then: str = ""
     pushes: int = 0
-    answered: int = 0
+    answered: tuple[int, int] = (0, 0)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -73,12 +73,14 @@ class Flap:
     def update(self) -> None:
         """Answer what lies in the inbox, once, as the update service would if everything in it were right."""
         inbox = self.state / "incoming"
-        if self.status is None or not (inbox / METADATA / TIMESTAMP).exists():
+        timestamp = inbox / METADATA / TIMESTAMP
+        if self.status is None or not timestamp.exists():
             return
-        version = json.loads((inbox / METADATA / TIMESTAMP).read_bytes())["signed"]["version"]
-        if version == self.answered and (inbox / ANSWER).exists():
+        arrived = (timestamp.stat().st_ino, timestamp.stat().st_mtime_ns)
+        if arrived == self.answered:
             return
-        self.answered, self.pushes = version, self.pushes + 1
+        version = json.loads(timestamp.read_bytes())["signed"]["version"]
+        self.answered, self.pushes = arrived, self.pushes + 1
         if self.status is AnswerStatus.ON_TRIAL:
             self._install(next((inbox / TARGETS).glob("*.tar")))
         replace(DiskFiles(), inbox / ANSWER, to_json(Answer(self.status, "said the stand-in", timestamp=version)))

@@ -19,7 +19,6 @@ from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.answers import ANSWER
 from edge.errors import InputError
 from edge.inbox import METADATA, TIMESTAMP
 
@@ -64,12 +63,11 @@ directory = "{root}/state"
 
 @dataclass(slots=True)
 class LoopbackFlap:
-    """The flap: where things are, and when its update service began and ended, monotonic seconds."""
+    """The flap: where things are, and when its update service began, monotonic seconds."""
 
     root: Path
     began_s: list[float] = field(default_factory=list)
-    ended_s: list[float] = field(default_factory=list)
-    looked_at: int = 0
+    looked_at: tuple[int, int] = (0, 0)
 
     @property
     def state(self) -> Path:
@@ -82,13 +80,14 @@ class LoopbackFlap:
         return ("--account", getuser(), "--ssh-config", str(self.root / "ssh_config"))
 
     def update_if_due(self) -> None:
-        """Run the update service if a push waits for its answer."""
+        """Run the update service if a push has arrived since it last ran."""
         inbox = self.state / "incoming"
         try:
-            arrived = (inbox / METADATA / TIMESTAMP).stat().st_ino
+            status = (inbox / METADATA / TIMESTAMP).stat()
         except FileNotFoundError:
             return
-        if arrived == self.looked_at and (inbox / ANSWER).exists():
+        arrived = (status.st_ino, status.st_mtime_ns)
+        if arrived == self.looked_at:
             return
         self.looked_at = arrived
         self.began_s.append(time.monotonic())
@@ -96,7 +95,6 @@ class LoopbackFlap:
         log = self.root / "update.log"
         with log.open("ab") as out:
             subprocess.run(command, cwd=ROOT, env=_environment(), stdout=out, stderr=out, check=False)
-        self.ended_s.append(time.monotonic())
 
 
 def find_sshd() -> str:

@@ -111,7 +111,8 @@ class HttpsStore:
         return urllib.request.urlopen(request, timeout=TIMEOUT_S, context=self._context)  # noqa: S310 - as above
 
     def _failed(self, name: str, error: OSError) -> InputError:
-        why = getattr(error, "reason", None) or error  # without the query: it may hold a permission
+        status = isinstance(error, urllib.error.HTTPError)
+        why = error if status else getattr(error, "reason", None) or error  # without the query: it may be a permission
         return InputError(f"https://{self._parts.netloc}{self._parts.path}: {name}: {why}")
 
 
