@@ -141,7 +141,8 @@ def _web(root: Path) -> Iterator[tuple[str, ssl.SSLContext, dict[str, bytes]]]:
     with _Quiet(("127.0.0.1", 0), handler) as server:
         theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         theirs.load_cert_chain(root / "cert.pem", root / "key.pem")
-        server.socket = theirs.wrap_socket(server.socket, server_side=True)
+        # The handshake is the handler's: one that fails is then closed with its request, and leaves no socket behind.
+        server.socket = theirs.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
