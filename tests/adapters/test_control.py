@@ -202,7 +202,7 @@ def test_a_line_too_long_is_refused_and_its_client_dropped(house: House, length:
     [
         (b"", "is not JSON: Expecting value: line 1 column 1 (char 0)"),
         (b"[]", '[] is not an object such as {"command": "status"}'),
-        (b"{}", "command: None is not one of status, unlock, lock, unlock_panic, mode, let_in, clear, promote, rollback"),
+        (b"{}", "command: None is not one of status, unlock, lock, unlock_panic, mode, let_in, clear, promote"),
         (b'{"command": "live"}', "command: 'live' is not one of status, unlock, lock,"),
         (b'{"command": "unlok"}', "rollback; did you mean unlock?"),
         (b'{"command": "lock", "for_s": 3}', "for_s: no such key (known here: command)"),
