@@ -249,6 +249,12 @@ class Checker:
         self._chip = ""
         self._switched_ns: int | None = None
 
+    def forget(self) -> None:
+        """Begin with a loop that was told nothing yet, and pins that were driven low when they were opened."""
+        self._told_open = False
+        for coil in self.coils:
+            coil.asked = False
+
     def told(self, reading: SensorReading) -> None:
         """Note what the loop was told of the flap."""
         if reading.flap_open is not None:
@@ -722,8 +728,7 @@ class Storm:
         self.checker.look(now_ns)
         heat_s = heat_after(self.place.heat_s, (now_ns - self.place.heat_ns) / NS, LOCK)
         self.checker.belief = Belief(heat_s * NS, now_ns)
-        for coil in self.checker.coils:
-            coil.asked = False  # opening a pin drives it low
+        self.checker.forget()
         self._loop = self._start(heat_s)
 
     def quiet(self) -> None:
