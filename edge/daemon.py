@@ -59,9 +59,6 @@ class StopFlag:
         self._set = True
 
 
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-"""Tells one run of the kernel from the next (random(4))."""
-
 SLOTS_WAIT_S = 0.2
 """How long the loop waits for another process at the slots; then it goes on, and asks again a second later."""
 
@@ -145,15 +142,7 @@ def _models(config: Config, journal: Journal, host: Host, stores: Stores, memory
         clock=host.clock,
         wishes=TrialWishes(config.model.promote, config.model.ab_share, stores.gates),
     )
-    return ModelKeeper(parts, _boot())
-
-
-def _boot() -> str:
-    """Return what tells this run of the kernel from the next; empty where the machine does not say."""
-    try:
-        return BOOT_ID.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
+    return ModelKeeper(parts, host.clock.boot().boot_id)
 
 
 def _house(journal: Journal, record: Recorder) -> HouseState:
