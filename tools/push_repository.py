@@ -20,6 +20,7 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, TargetF
 from edge.errors import InputError
 from edge.files import DiskFiles, replace
 from edge.inbox import METADATA, TARGETS, TIMESTAMP, fingerprint
+from edge.updater import SIGNED_AT, TIME_FORM
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,6 @@ LIFE = {
 }
 """How long a signature is good for. An expired one refuses new installs and stops no model that works."""
 
-SIGNED_AT, TIME_FORM = "x-catflap-signed-at", "%Y-%m-%dT%H:%M:%SZ"
 KEEP = 3
 """Old snapshots and targets that stay, for whoever reads a plain store at that moment."""
 

@@ -10,7 +10,7 @@ import pytest
 from bundles_renamed import with_version
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from push_keys import Keyring, KeyRole, PassphraseFile
-from push_repository import LIFE, SIGNED_AT, TIME_FORM, Repository
+from push_repository import LIFE, Repository
 from push_tar import pack, ustar
 from tuf.api.metadata import Metadata, Root, Targets, Timestamp
 from tuf.ngclient import FetcherInterface, Updater
@@ -18,6 +18,7 @@ from tuf.ngclient import FetcherInterface, Updater
 from edge.bundle import factory_directory
 from edge.errors import InputError
 from edge.inbox import fingerprint
+from edge.updater import SIGNED_AT, TIME_FORM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
