@@ -19,6 +19,7 @@ from edge.adapters.absent import (
     AbsentHeartbeat,
     AbsentIndicator,
     AbsentLamp,
+    AbsentRecord,
     AbsentSensors,
 )
 from edge.adapters.clock import SimClock
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from edge.assembly import LoadedModel
     from edge.canonical import Value
     from edge.config import Config
-    from edge.messages import Mode, Quality, Rules, Scores, Verdict, Visit
+    from edge.messages import Quality, Rules, Scores, Verdict, Visit
     from edge.ports import Camera
 
 METADATA_FILE = "metadata.jsonl"
@@ -101,8 +102,8 @@ class Score:
         return f"{self.file}  {seen}  {self.verdict.kind}"
 
 
-class _Collector:
-    """The Record port of a replay: keeps the visits, forgets the events."""
+class _Collector(AbsentRecord):
+    """The Record port of a replay: keeps the visits; it has no bolt to fault, no coil, and nobody speaks to it."""
 
     def __init__(self) -> None:
         self._visits: list[Visit] = []
@@ -114,15 +115,6 @@ class _Collector:
         """Hand over what was kept so far."""
         kept, self._visits = self._visits, []
         return kept
-
-    def event(self, kind: str, detail: str) -> None:
-        """Forget it: a replay has no camera to lose and no bolt to fault."""
-
-    def house(self, mode: Mode | None, *, panic: bool) -> None:
-        """Forget it: nobody speaks to a replay."""
-
-    def heat(self, heat_s: float) -> None:
-        """Forget it: a replay has no coil."""
 
 
 class _TimedCamera:

@@ -30,14 +30,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edge import assembly, features, simulation
-from edge.adapters.absent import AbsentFlap, AbsentHeartbeat, AbsentIndicator, AbsentLamp, AbsentSensors
+from edge.adapters.absent import AbsentFlap, AbsentHeartbeat, AbsentIndicator, AbsentLamp, AbsentRecord, AbsentSensors
 from edge.adapters.clock import SimClock
 from edge.adapters.logs import set_up
 from edge.adapters.sim import load_scene
 from edge.assembly import Devices, Host, Memory
 from edge.daemon import Daemon, StopFlag, Stores
 from edge.gate import Gate, GateSettings
-from edge.messages import Frame, Image, Mode, Motion, Observation, Patch, Quality, Scores, VerdictKind, Visit
+from edge.messages import Frame, Image, Motion, Observation, Patch, Quality, Scores, VerdictKind
 from edge.policy import VisitJudge
 from edge.quality import QualityJudge, QualitySettings
 from edge.visits import OpenVisit
@@ -64,22 +64,6 @@ def emit(figure: str, value: object, unit: str, **more: object) -> None:
 def percentiles(values: list[float]) -> dict[str, float]:
     """Return p50, p95 and p99."""
     return {f"p{share}": round(float(np.percentile(values, share)), 3) for share in (50, 95, 99)}
-
-
-class NoRecord:
-    """The Record port that keeps nothing: a stage is measured without the disk."""
-
-    def visit(self, visit: Visit) -> None:
-        """Forget it."""
-
-    def event(self, kind: str, detail: str) -> None:
-        """Forget it."""
-
-    def house(self, mode: Mode | None, *, panic: bool) -> None:
-        """Forget it."""
-
-    def heat(self, heat_s: float) -> None:
-        """Forget it."""
 
 
 class Film:
@@ -177,7 +161,7 @@ def rig(frames: list[Frame]) -> Rig:
     film = Film(frames, clock)
     devices = Devices(lambda: film, AbsentFlap(), AbsentSensors(), AbsentLamp(), AbsentIndicator(), None)
     models = assembly.one_model(config, counted)
-    loop = assembly.pipeline(config, models, devices, Host(clock, AbsentHeartbeat()), Memory(NoRecord(), 0.0))
+    loop = assembly.pipeline(config, models, devices, Host(clock, AbsentHeartbeat()), Memory(AbsentRecord(), 0.0))
     return Rig(loop.tick, loaded, counter)
 
 

@@ -27,7 +27,7 @@ from dataset import read_photographs  # noqa: E402
 from error_rates import LOOK_GREY  # noqa: E402
 
 from edge import assembly, features, simulation  # noqa: E402
-from edge.adapters.absent import AbsentHeartbeat  # noqa: E402
+from edge.adapters.absent import AbsentHeartbeat, AbsentRecord  # noqa: E402
 from edge.adapters.sim import shipped_scene  # noqa: E402
 from edge.assembly import Host, Memory  # noqa: E402
 from edge.messages import Label  # noqa: E402
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from edge.adapters.sim import World
     from edge.assembly import LoadedModel
-    from edge.messages import EvidenceSettings, Mode, Patch, Scores, Visit
+    from edge.messages import EvidenceSettings, Patch, Scores, Visit
     from edge.ports import Interpreter
 
 SCENARIOS = ROOT / "tests" / "scenarios"
@@ -86,7 +86,7 @@ class _Noting:
         return self._inner.invoke(tensor)
 
 
-class _Visits:
+class _Visits(AbsentRecord):
     """The Record port that keeps the visits."""
 
     def __init__(self) -> None:
@@ -94,15 +94,6 @@ class _Visits:
 
     def visit(self, visit: Visit) -> None:
         self.kept.append(visit)
-
-    def event(self, kind: str, detail: str) -> None:
-        """Forget it."""
-
-    def house(self, mode: Mode | None, *, panic: bool) -> None:
-        """Forget it."""
-
-    def heat(self, heat_s: float) -> None:
-        """Forget it."""
 
 
 def main(arguments: list[str]) -> int:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edge.messages import FlapCommand, Reply, Request
+    from edge.messages import FlapCommand, Mode, Reply, Request, Visit
 
 
 class AbsentFlap:
@@ -85,6 +85,22 @@ class AbsentInterpreter:
     def invoke(self, tensor: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int8], ...]:
         """Fail: nothing is said of a picture by nobody."""
         raise HardwareError(f"there is no usable model to judge a patch of {tensor.shape[1:3]}; rules only")
+
+
+class AbsentRecord:
+    """No memory: forgets everything. Whoever wants to keep some of it overrides that."""
+
+    def visit(self, visit: Visit) -> None:
+        """Forget it."""
+
+    def event(self, kind: str, detail: str) -> None:
+        """Forget it."""
+
+    def house(self, mode: Mode | None, *, panic: bool) -> None:
+        """Forget it."""
+
+    def heat(self, heat_s: float) -> None:
+        """Forget it."""
 
 
 class AbsentHeartbeat:
