@@ -77,6 +77,7 @@ class World:
         self._bolt_was = [(bolt.open, bolt.current) for bolt in self.bolts]
         self._switched_ns: int | None = None
         self._log: deque[Happening] = deque(maxlen=_LOG_LENGTH)
+        self._plans = {what: tuple(event for event in scene.events if event.what is what) for what in What}
         self._rng = np.random.default_rng((scene.seed, 3))
         self._renderer = Renderer(backdrop(scene.seed, scene.light))
         self._album = Album(scene)
@@ -288,11 +289,11 @@ class World:
 
     def _event(self, what: What) -> EventPlan | None:
         """Return the event of a kind that is going on, or None."""
+        plans = self._plans[what]
+        if not plans:
+            return None
         now_s = self._now_s() - self._cycle_s
-        for event in self.scene.events:
-            if event.what is what and event.at_s <= now_s < event.at_s + event.for_s:
-                return event
-        return None
+        return next((event for event in plans if event.at_s <= now_s < event.at_s + event.for_s), None)
 
     def _level(self, what: What, otherwise: float) -> float:
         event = self._event(what)
