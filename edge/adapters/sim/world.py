@@ -75,6 +75,7 @@ class World:
         self._steps = 0
         self._cycle_s = 0.0
         self._bolt_was = [(bolt.open, bolt.current) for bolt in self.bolts]
+        self._settled_ns = -1
         self._switched_ns: int | None = None
         self._log: deque[Happening] = deque(maxlen=_LOG_LENGTH)
         self._plans = {what: tuple(event for event in scene.events if event.what is what) for what in What}
@@ -153,7 +154,8 @@ class World:
         while self._start_ns + (self._steps + 1) * self._step_ns <= now_ns:
             self._steps += 1
             self._step()
-        self._settle_bolts(now_ns)
+        if now_ns != self._settled_ns:  # else nothing can have moved since: the loop asks several times a tick
+            self._settle_bolts(now_ns)
 
     def _now_s(self) -> float:
         return (self.clock.monotonic_ns() - self._start_ns) / 1e9
@@ -193,6 +195,7 @@ class World:
         self.panel.swing(self.step_s)
 
     def _settle_bolts(self, now_ns: int) -> None:
+        self._settled_ns = now_ns
         pressed, keyed = self.happens(What.BUTTON), self.happens(What.KEY)
         stuck = self.happens(What.BOLT_STICKS)
         for place, bolt in enumerate(self.bolts):
