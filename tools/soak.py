@@ -51,14 +51,15 @@ def _lines(path: Path) -> list[str]:
 
 
 def play(home: Path, seed: int, goal: int, until_s: float) -> None:
-    """Live one life after another until there are ``goal`` nights or the monotonic clock shows ``until_s``.
+    """Live one life after another until there are ``goal`` nights, the monotonic clock shows ``until_s``, or SIGINT.
 
     Raises:
         SoakError: a life ended as none should.
     """
     home.mkdir(parents=True, exist_ok=True)
-    while (done := len(samples(home))) < goal and time.monotonic() < until_s:
-        number = len(ends(home)) + 1
+    end = ""
+    while end != "stopped" and (done := len(before := samples(home))) < goal and time.monotonic() < until_s:
+        number = max([0, *(one.life for one in before), *(one.life for one in ends(home))]) + 1
         began_s = time.monotonic()
         end = _live(home, [f"--seed={seed}", f"--life={number}", f"--first={done}", f"--most={goal - done}"], until_s)
         ended = LifeEnd(number, end, round(time.monotonic() - began_s, 1))
@@ -83,15 +84,17 @@ def _live(home: Path, drawn: list[str], until_s: float) -> str:
                 child.wait()
     if child.returncode == -signal.SIGKILL:
         return "cut"
+    if stopped and child.returncode in (0, -signal.SIGTERM):  # the latter: it had not begun to listen yet
+        return "stopped"
     if child.returncode != 0:
         last = (said.read_text(encoding="utf-8").strip().splitlines() or ["nothing was said"])[-1]
         raise SoakError(f"{' '.join(drawn)}: exit status {child.returncode}: {last} (all of it: {said})")
-    return "stopped" if stopped else "finished"
+    return "finished"
 
 
 def _ended_late(child: subprocess.Popen[bytes], until_s: float) -> bool:
-    """Wait for a life; tell it to stop at ``until_s``, and return whether that had to be said."""
-    with suppress(subprocess.TimeoutExpired):
+    """Wait for a life; tell it to stop at ``until_s`` or SIGINT, and return whether that had to be said."""
+    with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
         child.wait(max(0.0, until_s - time.monotonic()))
         return False
     child.terminate()
@@ -108,6 +111,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=6, help="what the nights are drawn from")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the figures between the marks in this file")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         play(options.home, options.seed, options.nights, time.monotonic() + options.hours * 3600)
     except SoakError as error:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,6 +125,16 @@ def test_a_line_that_a_kill_left_half_written_is_no_night(tmp_path: Path) -> Non
     whole = json.dumps(asdict(QUIET))
     (tmp_path / NIGHTS).write_text(f"{whole}\n{whole[:50]}", encoding="utf-8")
     assert [QUIET] == soak.samples(tmp_path)
+
+
+def test_a_soak_that_is_told_to_stop_goes_on_with_the_next_life(tmp_path: Path) -> None:
+    """Its life stops in order, a night that was not finished is no night, and the next life has a number of its own."""
+    soak.play(tmp_path, SEED, 1000, until_s=0.0)
+    assert [] == soak.ends(tmp_path)
+    (tmp_path / NIGHTS).write_text(json.dumps(asdict(replace(QUIET, life=4))) + "\n", encoding="utf-8")
+    soak.play(tmp_path, SEED, 1000, until_s=time.monotonic() + 0.01)
+    assert [(5, "stopped")] == [(one.life, one.end) for one in soak.ends(tmp_path)]
+    assert [QUIET.night] == [one.night for one in soak.samples(tmp_path)]
 
 
 def test_bytes_on_the_disk_are_told_apart(tmp_path: Path) -> None:
