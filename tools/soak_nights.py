@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
 FIRST_NIGHT = datetime(2026, 11, 21, 21, 0, tzinfo=UTC)
-SHORT_S = 600.0
+SHORT_S = 300.0
 LONG_S = 28_800.0
-LONG_EVERY = 50
+LONG_EVERY = 100
 """One night in so many is a whole one of eight hours; the others leave out most hours in which nobody comes."""
 
 LIFE_S = 80_000.0
 """No process lives longer: a scene may last a day."""
 
-VISITORS = (3, 8)
+VISITORS = (2, 5)
 SPACE_S = 20.0
 """Two visitors come at least so long after one another."""
 
