@@ -87,6 +87,7 @@ _ADD_EVENT = "INSERT INTO events VALUES (:at, :monotonic_ns, :kind, :detail)"
 _SAVE_HEAT = "INSERT OR REPLACE INTO coil VALUES (1, :heat_s, :at, :boot_id, :since_boot_ns)"
 _SAVE_HOUSE = "INSERT OR REPLACE INTO house VALUES (1, :mode, :panic, :sha256, :at)"
 _ADD_PAIR = "INSERT OR REPLACE INTO trials VALUES (:candidate, :since, :champion, :visit, :at, :pair)"
+_LABEL = "UPDATE visits SET owner_label = :label WHERE visit = :visit"
 _NOTE_SETTINGS = """
 INSERT INTO settings SELECT :at, :config, :text
 WHERE :config IS NOT (SELECT config FROM settings ORDER BY rowid DESC LIMIT 1)
@@ -271,6 +272,18 @@ class Journal:
         if seal != _seal(mode, panic) or mode not in (None, *Mode):
             return HouseKept(Lasting(mode=None, panic=panic != 0), HouseFound.DAMAGED)
         return HouseKept(Lasting(None if mode is None else Mode(mode), bool(panic)), HouseFound.KEPT)
+
+    def label(self, at: datetime, visit_id: str, label: Label) -> bool:
+        """Keep what the owner says that a visit was; return whether there is such a visit. The last word holds.
+
+        Raises:
+            HardwareError: the journal cannot be read; nothing was kept.
+        """
+        waits = any(row.sql == _ADD_VISIT and row.values["visit"] == visit_id for row in self._waiting)
+        if not waits and not self._rows("SELECT 1 FROM visits WHERE visit = ?", visit_id):
+            return False
+        self._write(at, _Row(_LABEL, {"visit": visit_id, "label": _column(label)}))
+        return True
 
     def note_settings(self, at: datetime, config_hash: str, text: str) -> None:
         """Add the settings to their history unless they are the last ones there."""

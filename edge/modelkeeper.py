@@ -180,6 +180,11 @@ class ModelKeeper:
         becomes = "takes over" if kind is CommandKind.PROMOTE else "goes"
         return Reply(ok=True, says=f"{subject.judging.provenance.model_id} {becomes} as soon as nobody is at the flap")
 
+    def labelled(self) -> None:
+        """Hear that the owner has said of a visit what it was: a trial lost by it ends now, not a visit later."""
+        if self._shadow is not None:
+            self._decide()
+
     def drifted(self, why: str) -> None:
         """Take an alarm: scores or pictures are no longer what the model was made for.
 

@@ -116,6 +116,9 @@ class Models(Protocol):
     def obey(self, kind: CommandKind) -> Reply:
         """Take the owner's word on the models, as ``edge.owner.Models`` has it."""
 
+    def labelled(self) -> None:
+        """Hear that the owner has said of a visit what it was."""
+
 
 class OneModel:
     """One model for ever: what a replay judges by, and a flap whose configuration names a bundle."""
@@ -137,6 +140,9 @@ class OneModel:
     def obey(self, kind: CommandKind) -> Reply:
         """Refuse: there are no slots."""
         return Reply(ok=False, says=f"{kind}: model.bundle names one bundle; there are no slots to choose from")
+
+    def labelled(self) -> None:
+        """Nothing is compared, so no label decides anything."""
 
 
 class Gate(Protocol):

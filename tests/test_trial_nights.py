@@ -7,16 +7,17 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import pytest
 from candidates import candidate, push
 from playing import Memo
 
 from edge import assembly, simulation
-from edge.adapters.absent import AbsentHeartbeat
+from edge.adapters.absent import AbsentControl, AbsentHeartbeat
 from edge.assembly import Host, Memory
 from edge.daemon import Daemon, StopFlag, Stores
 from edge.files import DiskFiles
 from edge.journal import Journal
-from edge.messages import Label, VerdictKind
+from edge.messages import Command, CommandKind, Label, Request, VerdictKind
 from edge.modelkeeper import KeeperParts, ModelKeeper, TrialWishes
 from edge.pipeline import OneModel
 from edge.policy import VisitJudge
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
     from edge.bundle import Bundle
     from edge.canonical import VisitSummary
-    from edge.messages import Visit
+    from edge.journal import VisitRow
+    from edge.messages import Reply, Visit
     from edge.pipeline import Judging, Pipeline
     from edge.ports import Interpreter
 
@@ -113,6 +115,12 @@ def events(state: Path) -> list[tuple[str, str]]:
     return rows
 
 
+def visits(state: Path) -> tuple[VisitRow, ...]:
+    """Return the journal's visits."""
+    with closing(Journal.open(state / "journal.sqlite")) as journal:
+        return journal.visits(100)
+
+
 def run(scene: Path, state: Path, listener: Pusher) -> simulation.Stage:
     """Run a night to its end with the real daemon."""
     stage = simulation.stage(scene, state, None)
@@ -146,6 +154,61 @@ def test_a_bad_candidate_goes_and_a_good_one_takes_over_in_one_night(tmp_path: P
     reports = [json.loads(path.read_bytes()) for path in sorted((state / TRIALS).glob("*.json"))]
     assert ["promoted", "thrown_out"] == sorted(report["step"] for report in reports)
     assert all(report["figures"]["visits"] >= 1 for report in reports)
+
+
+@dataclass
+class Neighbour:
+    """The Control port: says of every visit that has ended what it was, once there is one."""
+
+    visits: list[Visit] = field(default_factory=list)
+    said: int = 0
+    replies: list[Reply] = field(default_factory=list)
+
+    def __call__(self, visit: Visit, line: VisitSummary) -> None:
+        """Hear of a visit; who comes without a mouse is clear."""
+        del line
+        self.visits.append(visit)
+
+    def poll(self) -> tuple[Request, ...]:
+        """Say the labels that are not said yet."""
+        new, self.said = self.visits[self.said :], len(self.visits)
+        labels = (Command(CommandKind.LABEL, visit=entry.visit_id, label=Label.CAT_CLEAR) for entry in new)
+        return tuple(Request(0, command) for command in labels)
+
+    def answer(self, request: Request, reply: Reply) -> None:
+        """Keep it."""
+        del request
+        self.replies.append(reply)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+LENIENT = Gates(min_visits=50, agree=0.5, agree_bad=0.45, alpha=0.2, beta=0.2, max_released=9)
+"""Gates by which models may differ on every visit of a night: only the owner's labels tell which of them is right."""
+
+
+@pytest.mark.parametrize("labels", [True, False], ids=["labelled", "not labelled"])
+def test_what_is_worse_on_labelled_visits_is_thrown_out(tmp_path: Path, labels: bool) -> None:
+    """The owner's word, said to the running daemon, reaches the paired test: a candidate that keeps Mimi out goes.
+
+    Without a label the same night decides nothing. The champion decides every visit of it.
+    """
+    state = tmp_path / "state"
+    slots = Slots(state / MODELS, DiskFiles())
+    push(slots, candidate(tmp_path / "bad", "9.0.0", favours=Label.CAT_PREY))
+    stage, owner = simulation.stage(night(tmp_path, [False] * 4), state, None), Neighbour()
+    devices = replace(stage.devices, open_control=lambda: owner if labels else AbsentControl())
+    stores = Stores(files=stage.files, listener=owner, gates=LENIENT)
+    Daemon(stage.config, devices, Host(stage.clock, AbsentHeartbeat()), stores).run(StopFlag())
+
+    told = slots.state().thrown_out
+    assert labels == (told is not None and told.why.startswith("worse on labelled visits: "))
+    assert [VerdictKind.ADMIT] * 4 == [visit.verdict.kind for visit in owner.visits]
+    assert {True} if labels else set() == {reply.ok for reply in owner.replies}
+    kept = {row.owner_label for row in visits(state)}
+    says = f"label: done, visit {owner.visits[0].visit_id} was cat_clear"
+    assert (labels, labels) == (Label.CAT_CLEAR in kept, ("owner", says) in events(state))
 
 
 @dataclass
