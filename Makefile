@@ -66,8 +66,8 @@ slot-faults: setup ## cut the power and fail the disk at every call of every ste
 
 MUTANTS ?= 10000
 
-mutants: setup ## damaged models and manifests against the update check: accepted, killed the child, deaths; MUTANTS=…
-	$(BIN)/python tools/mutate_bundles.py --count $(MUTANTS)
+mutants: setup ## damaged models and manifests against the update check, into docs/push.md: accepted, killed, deaths; MUTANTS=…
+	$(BIN)/python tools/mutate_bundles.py --count $(MUTANTS) --write docs/push.md
 
 attacks: setup ## what may lie in the inbox and must not get in, counted
 	$(BIN)/pytest -n 2 tests/test_update_attacks.py tests/test_tuf_client.py
