@@ -122,8 +122,8 @@ class Counts:
         deaths, died, raw = self.total("daemon_deaths"), self.killed("killed"), self.killed("raw_killed")
         said = (
             f"{mutants} mutants: **{self.total('accepted')} accepted**, as they came or made to agree; **0 deaths of "
-            f"the update service**, **{deaths} of the daemon**. Of the children that try a bundle {died} died; without any "
-            f"check the runtime killed {raw} of {self.total('raw')} processes. With 95 % confidence: accepted "
+            f"the update service**, **{deaths} of the daemon**. Of the children that try a bundle {died} died; without "
+            f"any check the runtime killed {raw} of {self.total('raw')} processes. With 95 % confidence: accepted "
             f"{_most(self.total('accepted'), mutants)}; daemon died {_most(deaths, equivalent)}."
         )
         header = (
