@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push mutants attacks lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push mutants drift attacks lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -68,6 +68,9 @@ MUTANTS ?= 10000
 
 mutants: setup ## damaged models and manifests against the update check, into docs/push.md: accepted, killed, deaths; MUTANTS=…
 	$(BIN)/python tools/mutate_bundles.py --count $(MUTANTS) --write docs/push.md
+
+drift: setup ## what the watch for drift notices in the simulated world, and how often it is wrong, into docs/push.md
+	$(BIN)/python tools/drift_figures.py --write docs/push.md
 
 attacks: setup ## what may lie in the inbox and must not get in, counted
 	$(BIN)/pytest -n 2 tests/test_update_attacks.py tests/test_tuf_client.py

@@ -338,9 +338,18 @@ class Journal:
             HardwareError: the journal cannot be read.
         """
         rows = self._rows("SELECT * FROM events ORDER BY rowid DESC LIMIT ?", limit)
-        return tuple(
-            EventRow(datetime.fromisoformat(row["at"]), row["monotonic_ns"], row["kind"], row["detail"]) for row in rows
-        )
+        return tuple(map(_event_row, rows))
+
+    def last_event(self, kinds: tuple[str, ...], about: str) -> EventRow | None:
+        """Return the newest event of one of these kinds whose detail begins with ``about`` and a colon.
+
+        Raises:
+            HardwareError: the journal cannot be read.
+        """
+        marks, begins = ", ".join("?" * len(kinds)), f"{about}:"
+        sql = f"SELECT * FROM events WHERE kind IN ({marks}) AND substr(detail, 1, ?) = ? ORDER BY rowid DESC LIMIT 1"  # noqa: S608 - of question marks only
+        rows = self._rows(sql, *kinds, len(begins), begins)
+        return next(map(_event_row, rows), None)
 
     def close(self) -> None:
         """Try once more to write what waits, and close the file; may be called twice."""
@@ -512,6 +521,10 @@ def _visit_row(row: sqlite3.Row) -> VisitRow:
         prey_llr=row["prey_llr"],
         owner_label=_label(row["owner_label"]),
     )
+
+
+def _event_row(row: sqlite3.Row) -> EventRow:
+    return EventRow(datetime.fromisoformat(row["at"]), row["monotonic_ns"], row["kind"], row["detail"])
 
 
 def _label(text: str | None) -> Label | None:

@@ -241,7 +241,8 @@ class Status:
     """How the door is.
 
     ``door`` is the word of its state and ``coil_refusal`` that of the coil's last refusal. ``fault`` and
-    ``camera_lost`` say why. None: nothing to say. ``heat_share`` is the coil's heat as a share of its budget, 0..1.
+    ``camera_lost`` say why, ``drift`` what is no longer as the model was made for. None: nothing to say. ``heat_share``
+    is the coil's heat as a share of its budget, 0..1.
     """
 
     door: str
@@ -253,6 +254,7 @@ class Status:
     camera_lost: str | None
     model_id: str
     last_verdict: Verdict | None
+    drift: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -222,6 +222,7 @@ def difference_lsb(outputs: Iterator[_Outputs], told: GoldenOutputs) -> int:
 def _examined(directory: Path, budget: DeviceBudget, measured: Measured) -> str:
     loaded = bundle.load(directory)
     golden = bundle.golden(loaded)
+    bundle.reference(loaded)
     found = operators(loaded.model)
     interpreter = open_interpreter(loaded, budget.runtime, budget.threads)
     told = _told(golden, interpreter.runtime)

@@ -15,6 +15,7 @@ from edge import assembly, simulation
 from edge.adapters.absent import AbsentControl, AbsentHeartbeat
 from edge.assembly import Host, Memory
 from edge.daemon import Daemon, StopFlag, Stores
+from edge.drift import VISITS
 from edge.files import DiskFiles
 from edge.journal import Journal
 from edge.messages import Command, CommandKind, Label, Request, VerdictKind
@@ -209,6 +210,24 @@ def test_what_is_worse_on_labelled_visits_is_thrown_out(tmp_path: Path, labels: 
     kept = {row.owner_label for row in visits(state)}
     says = f"label: done, visit {owner.visits[0].visit_id} was cat_clear"
     assert (labels, labels) == (Label.CAT_CLEAR in kept, ("owner", says) in events(state))
+
+
+def test_a_candidate_whose_scores_collapse_is_thrown_out_by_its_drift(tmp_path: Path) -> None:
+    """One that is sure of nothing goes for that, whatever the comparison thinks; nobody is kept out meanwhile."""
+    state = tmp_path / "state"
+    slots = Slots(state / MODELS, DiskFiles())
+    flat = candidate(tmp_path / "flat", "9.0.0", temperature=40.0)
+    push(slots, flat)
+    stage, owner = simulation.stage(night(tmp_path, [False] * (VISITS + 1)), state, None), Neighbour()
+    stores = Stores(files=stage.files, listener=owner, gates=replace(LENIENT, agree=0.011, agree_bad=0.01))
+    Daemon(stage.config, stage.devices, Host(stage.clock, AbsentHeartbeat()), stores).run(StopFlag())
+
+    told = slots.state().thrown_out
+    assert told is not None
+    assert told.why.startswith("drift alarm: sureness: ")
+    assert {VerdictKind.ADMIT} == {entry.verdict.kind for entry in owner.visits}
+    alarms = [detail for kind, detail in events(state) if kind == "drift_alarm"]
+    assert [True] == [detail.startswith("catflap-student 9.0.0 ") for detail in alarms]
 
 
 @dataclass

@@ -107,6 +107,7 @@ def status_text(status: Status) -> str:
     parts = [
         status.fault and f"FAULT: {status.fault}",
         status.camera_lost and f"camera lost: {status.camera_lost}",
+        status.drift and f"drift: {status.drift}",
         "panic lock on" if status.panic else None,
         f"door {status.door}",
         f"mode {status.mode}",
