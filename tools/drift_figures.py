@@ -119,14 +119,12 @@ def main() -> int:
     certain = [(shown, [Scores((0.0, 0.0, 1.0, 0.0, 0.0, 0.0), (1.0,))] * len(scores)) for shown, scores in honest]
     rows.append((f"scores that are sure of {LABELS[2]} whatever comes", judged(certain)))
     share = f"{wrong} of {DRAWN}" if wrong else f"0 of {DRAWN}: at most {3 / DRAWN:.2%} with 95 % confidence"
-    part = "\n".join([
-        f"False alarms in windows of {VISITS} visits drawn from {len(honest)} visits of {NIGHTS} nights: {share}. A PSI of "
-        f"{bound(8, VISITS, 2001):.2f} is the bound of sureness.",
-        "",
-        "| a whole night of | told |",
-        "|---|---|",
-        *(f"| {says} | {told} |" for says, told in rows),
-    ])  # fmt: skip
+    said = (
+        f"False alarms in windows of {VISITS} visits drawn from {len(honest)} visits of {NIGHTS} nights: {share}. "
+        f"A PSI of {bound(8, VISITS, 2001):.2f} is the bound of sureness."
+    )
+    lines = [f"| {says} | {told} |" for says, told in rows]
+    part = "\n".join([said, "", "| a whole night of | told |", "|---|---|", *lines])
     print(part)
     if arguments.write is not None:
         text = replaced(arguments.write.read_text(encoding="utf-8"), "drift", part)
