@@ -22,7 +22,7 @@ from edge.messages import Command, CommandKind, Label, Request, VerdictKind
 from edge.modelkeeper import KeeperParts, ModelKeeper, TrialWishes
 from edge.pipeline import OneModel
 from edge.policy import VisitJudge
-from edge.slots import MODELS, POINTER, SlotName, Slots
+from edge.slots import MAX_RESETS, MODELS, POINTER, SlotName, Slots
 from edge.trialbook import TRIALS, TrialBook
 from edge.trials import Gates
 from edge.visits import replayed
@@ -345,6 +345,51 @@ def test_a_daemon_that_died_during_a_trial_has_thrown_it_out_before_it_turns(tmp
     assert [(SlotName.FACTORY, False)] + [(SlotName.FACTORY, True)] * 3 == pointers
     report = next((state / TRIALS).glob("*thrown_out*.json"))
     assert "the daemon died during its trial" == json.loads(report.read_bytes())["why"]
+
+
+STRANGER = """
+[[actor]]
+name = "Otto"
+coat = "black"
+chip = "276098100000009"
+arrives_s = 16
+patience_s = 2
+behaviour = ["approach", "look 1", "push"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("on_blind", "reader", "inside"),
+    [
+        ("shut", True, {"Mimi 0"}),
+        ("chip", True, {"Mimi 0"}),
+        ("open", True, {"Mimi 0", "Otto"}),
+        ("shut", False, set()),
+    ],
+)
+def test_below_the_factorys_bundle_there_are_the_rules(
+    tmp_path: Path, on_blind: str, reader: bool, inside: set[str]
+) -> None:
+    """Three starts that never settled leave chip and schedule: "shut" becomes "chip" where there is a reader.
+
+    No other word of the owner's changes, and a chip that nobody listed opens nothing but where all is open.
+    """
+    state, scene = tmp_path / "state", night(tmp_path, [False])
+    text = scene.read_text(encoding="utf-8").replace("hold_off_s = 0.0", f'hold_off_s = 0.0\non_blind = "{on_blind}"')
+    text = text.replace("duration_s = 16", "duration_s = 32") + STRANGER
+    if not reader:
+        text = text.replace('kind = "sim"', 'kind = "none"').replace("hold_off_s", 'identity = "any_cat"\nhold_off_s')
+    scene.write_text(text, encoding="utf-8")
+    slots = Slots(state / MODELS, DiskFiles())
+    for _ in range(MAX_RESETS):
+        slots.started("boot")
+    stage = simulation.stage(scene, state, None)
+    Daemon(stage.config, stage.devices, Host(stage.clock, AbsentHeartbeat()), Stores(files=stage.files)).run(StopFlag())
+    assert inside == stage.world.inside
+    assert {VerdictKind.BLIND} == {row.line.verdict for row in visits(state)}
+    told = events(state)
+    assert ("blind_admitted" in dict(told)) == bool(inside)
+    assert "rules only" in next(detail for kind, detail in told if kind == "model_alarm")
 
 
 def test_with_no_usable_model_the_chip_decides(tmp_path: Path) -> None:
