@@ -63,6 +63,7 @@ door-events: setup ## random events against door, coil and interlock, into docs/
 
 slot-faults: setup ## cut the power and fail the disk at every call of every step of the model slots, into docs/push.md
 	$(BIN)/python tools/slot_faults.py --write docs/push.md
+	$(BIN)/python tools/update_faults.py --write docs/push.md
 
 MUTANTS ?= 10000
 
@@ -130,8 +131,9 @@ firmware-tools: ## install what builds that image and runs it in a simulated chi
 ssh-tools: ## install the sshd that the tests push to (Debian; asks for root)
 	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends openssh-server openssh-client
 
-bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage
+bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage; and from death to the model before
 	@$(BIN)/python tools/bench_push.py
+	@$(BIN)/python tools/bench_rollback.py
 
 lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
 	$(PYTHON) tools/lock.py
