@@ -133,7 +133,7 @@ ssh-tools: ## install the sshd that the tests push to (Debian; asks for root)
 
 bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage; and from death to the model before
 	@$(BIN)/python tools/bench_push.py
-	@$(BIN)/python tools/bench_rollback.py
+	@$(BIN)/python tools/bench_rollback.py --write docs/push.md
 
 lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
 	$(PYTHON) tools/lock.py
