@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push soak mutants attacks lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push soak mutants attacks lock clean drift
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -63,11 +63,15 @@ door-events: setup ## random events against door, coil and interlock, into docs/
 
 slot-faults: setup ## cut the power and fail the disk at every call of every step of the model slots, into docs/push.md
 	$(BIN)/python tools/slot_faults.py --write docs/push.md
+	$(BIN)/python tools/update_faults.py --write docs/push.md
 
 MUTANTS ?= 10000
 
-mutants: setup ## damaged models and manifests against the update check: accepted, killed the child, deaths; MUTANTS=…
-	$(BIN)/python tools/mutate_bundles.py --count $(MUTANTS)
+mutants: setup ## damaged models and manifests against the update check, into docs/push.md: accepted, killed, deaths; MUTANTS=…
+	$(BIN)/python tools/mutate_bundles.py --count $(MUTANTS) --write docs/push.md
+
+drift: setup ## what the watch for drift notices in the simulated world, and how often it is wrong, into docs/push.md
+	$(BIN)/python tools/drift_figures.py --write docs/push.md
 
 attacks: setup ## what may lie in the inbox and must not get in, counted
 	$(BIN)/pytest -n 2 tests/test_update_attacks.py tests/test_tuf_client.py
@@ -127,8 +131,9 @@ firmware-tools: ## install what builds that image and runs it in a simulated chi
 ssh-tools: ## install the sshd that the tests push to (Debian; asks for root)
 	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends openssh-server openssh-client
 
-bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage
+bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage; and from death to the model before
 	@$(BIN)/python tools/bench_push.py
+	@$(BIN)/python tools/bench_rollback.py --write docs/push.md
 
 HOURS ?= 24
 
