@@ -87,10 +87,13 @@ class Link:
 
     def turn(self) -> None:
         """Poll if it is time, else sleep a little; then say that the loop lives."""
-        if self._store is not None and self._host.clock.monotonic_ns() >= self._due_ns:
-            self._poll(self._store)
-        else:
+        left_s = (self._due_ns - self._host.clock.monotonic_ns()) / 1e9
+        if self._store is None:
             self._host.clock.wait(TURN_S)
+        elif left_s > 0.0:
+            self._host.clock.wait(min(left_s, TURN_S))
+        else:
+            self._poll(self._store)
         self._alive()
 
     def run(self) -> None:

@@ -134,9 +134,10 @@ class FolderStore:
             return None
         except OSError as error:
             raise StoreError(f"{self.shown}: {name}: {error.strerror}") from error
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise StoreError(f"{self.shown}: {name}: is not a plain file")
         with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise StoreError(f"{self.shown}: {name}: is not a plain file")
             return _read(file.read, most_bytes, limit, f"{self.shown}: {name}")
 
 
@@ -250,6 +251,6 @@ def _read(read: Callable[[int], bytes], most_bytes: int, limit: Limit, where: st
 
 def _said(error: Exception) -> str:
     """Return what an error says, never the address that was asked for: it may hold a permission."""
-    if isinstance(error, http.client.InvalidURL | ValueError):
+    if isinstance(error, http.client.InvalidURL | ValueError) and not isinstance(error, OSError):
         return "the address or its permission holds a character that no address may"
     return " ".join(str(getattr(error, "strerror", None) or error).split())[:200] or type(error).__name__
