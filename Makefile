@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push mutants attacks lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push s3-test mutants attacks lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,16 @@ mutants: setup ## damaged models and manifests against the update check: accepte
 attacks: setup ## what may lie in the inbox and must not get in, counted
 	$(BIN)/pytest -n 2 tests/test_update_attacks.py tests/test_tuf_client.py
 
+S3 := .venv-s3
+
+$(S3)/.installed-$(TAG): requirements/s3-test-$(TAG).txt
+	$(PYTHON) -m venv --clear $(S3)
+	$(S3)/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/s3-test-$(TAG).txt
+	@touch $@
+
+s3-test: $(S3)/.installed-$(TAG) ## a push to a real S3 server on this machine, and a flap that polls it (.venv-s3)
+	$(S3)/bin/python -m pytest -s tests/s3
+
 TRAIN := .venv-train
 
 train-setup: $(TRAIN)/.installed ## make the trainer's environment (.venv-train; Python 3.11 only, 2 to 6 GB)
@@ -134,4 +144,4 @@ lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and o
 	$(PYTHON) tools/lock.py
 
 clean: ## remove what was made, never what was recorded
-	rm -rf $(VENV) .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+	rm -rf $(VENV) .venv-s3 .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis build

@@ -46,7 +46,7 @@ class _Quiet(ThreadingHTTPServer):
 @contextmanager
 def web(root: Path, handler: type[BaseHTTPRequestHandler]) -> Iterator[tuple[str, ssl.SSLContext]]:
     """Yield the address of a server and who believes it; ``root`` keeps its certificate."""
-    _certificate(root)
+    certificate(root)
     with _Quiet(("127.0.0.1", 0), handler) as server:
         theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         theirs.load_cert_chain(root / "cert.pem", root / "key.pem")
@@ -62,7 +62,8 @@ def web(root: Path, handler: type[BaseHTTPRequestHandler]) -> Iterator[tuple[str
             thread.join()
 
 
-def _certificate(root: Path) -> None:
+def certificate(root: Path) -> None:
+    """Write ``cert.pem`` and ``key.pem`` of 127.0.0.1."""
     key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())

@@ -223,6 +223,7 @@ def test_what_does_not_fit_together_is_left_where_it_is(
     assert Outcome.FETCHED is _poll(network).outcome
 
 
+@pytest.mark.attack("names")
 @pytest.mark.parametrize(
     ("path", "length", "says"),
     [
@@ -273,6 +274,7 @@ def test_a_full_disk_takes_nothing(network: Network) -> None:
         _poll(network)
 
 
+@pytest.mark.attack("two pushes at once")
 def test_a_push_that_is_being_received_goes_first(network: Network) -> None:
     """Two who fill one inbox do it one after the other; the round is tried again soon."""
     with network.inbox.held():

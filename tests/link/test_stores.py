@@ -109,6 +109,7 @@ def test_an_answer_that_ends_early_is_no_file(tmp_path: Path) -> None:
         HttpsStore(address, Access(), context).read("x", 1000, _limit())
 
 
+@pytest.mark.attack("slow data")
 @pytest.mark.parametrize("part", ["status line", "headers", "body"])
 def test_a_server_that_trickles_is_given_up(tmp_path: Path, part: str) -> None:
     """Every read may be in time and the whole still never end: the limit holds for all of it, headers too."""
@@ -130,6 +131,7 @@ def test_a_server_that_trickles_is_given_up(tmp_path: Path, part: str) -> None:
     assert len(told) < 31
 
 
+@pytest.mark.attack("slow data")
 def test_a_server_that_says_nothing_is_hung_up_on(tmp_path: Path) -> None:
     """The wait for the first byte is as bounded as the rest, before the handshake too."""
     del tmp_path

@@ -212,6 +212,7 @@ def test_a_lower_version_needs_a_step_back(owner: _Owner, higher: str) -> None:
     assert 0 == owner.say(FACTORY, "attic", "--step-back")[0]
 
 
+@pytest.mark.attack("two pushes at once")
 def test_two_pushes_to_one_flap_at_once(owner: _Owner, higher: str) -> None:
     """While one push is received the other is told that it is busy, and the inbox holds one of them whole."""
     owner.adopted("attic")

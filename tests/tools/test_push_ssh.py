@@ -60,6 +60,7 @@ def test_from_adoption_to_trial(
     assert "nothing to do: on trial" in capsys.readouterr().out
 
 
+@pytest.mark.attack("stolen push account")
 def test_the_push_key_opens_nothing_else(flap: LoopbackFlap, home: Path) -> None:
     """Whatever a thief of the push key asks for, the one forced command runs and takes it for a broken request."""
     key = home / "ssh" / "push_ed25519"
