@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push s3-test mutants attacks lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push rehearse-push s3-test mutants attacks lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -69,8 +69,10 @@ MUTANTS ?= 10000
 mutants: setup ## damaged models and manifests against the update check: accepted, killed the child, deaths; MUTANTS=…
 	$(BIN)/python tools/mutate_bundles.py --count $(MUTANTS)
 
-attacks: setup ## what may lie in the inbox and must not get in, counted
-	$(BIN)/pytest -n 2 tests/test_update_attacks.py tests/test_tuf_client.py
+attacks: setup ## every attack on the way of a model, and every case of TUF's conformance groups, counted into docs/push.md
+	@mkdir -p build
+	$(BIN)/pytest -n 2 -m "attack or conformance" --junitxml=build/attacks.xml
+	@$(BIN)/python tools/attacks.py build/attacks.xml --write docs/push.md
 
 S3 := .venv-s3
 
@@ -137,8 +139,11 @@ firmware-tools: ## install what builds that image and runs it in a simulated chi
 ssh-tools: ## install the sshd that the tests push to (Debian; asks for root)
 	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends openssh-server openssh-client
 
-bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage
-	@$(BIN)/python tools/bench_push.py
+bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage, into docs/push.md
+	@$(BIN)/python tools/bench_push.py --write docs/push.md
+
+rehearse-push: setup ## a roll-out to twenty flaps behind real sshds on this machine, into docs/push.md
+	@$(BIN)/python tools/rehearse_push.py --write docs/push.md
 
 lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
 	$(PYTHON) tools/lock.py
