@@ -150,7 +150,7 @@ class S3Store:
             about = self._client.head_object(Bucket=self._bucket, Key=self._key(name))
             if name != COMMIT:
                 return bool(about["ContentLength"] == len(data))
-            return about.get("ETag", "").strip('"') == hashlib.md5(data, usedforsecurity=False).hexdigest()
+            return str(about.get("ETag")).strip('"') == hashlib.md5(data, usedforsecurity=False).hexdigest()
         except Exception as error:  # boto3 makes its exceptions' classes at run time
             if getattr(error, "response", {}).get("Error", {}).get("Code") in ("404", "NoSuchKey", "403"):
                 return False
