@@ -126,7 +126,8 @@ def test_a_server_that_trickles_is_given_up(tmp_path: Path, part: str) -> None:
             return
 
     limit = Limit(30.0, lambda: told.append(True), lambda: float(next(times)))
-    with _served(tmp_path, answer) as (address, context), pytest.raises(StoreError):
+    late = pytest.raises(StoreError, match="x: was not all here within 30 s")
+    with _served(tmp_path, answer) as (address, context), late:
         HttpsStore(address, Access(), context).read("x", 10**9, limit)
     assert len(told) < 31
 
