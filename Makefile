@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push soak mutants attacks lock clean drift
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push soak mutants attacks lock clean drift rehearse-push s3-test
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -73,8 +73,20 @@ mutants: setup ## damaged models and manifests against the update check, into do
 drift: setup ## what the watch for drift notices in the simulated world, and how often it is wrong, into docs/push.md
 	$(BIN)/python tools/drift_figures.py --write docs/push.md
 
-attacks: setup ## what may lie in the inbox and must not get in, counted
-	$(BIN)/pytest -n 2 tests/test_update_attacks.py tests/test_tuf_client.py
+attacks: setup ## every attack on the way of a model, and every case of TUF's conformance groups, counted into docs/push.md
+	@mkdir -p build
+	$(BIN)/pytest -n 2 -m "attack or conformance" --junitxml=build/attacks.xml
+	@$(BIN)/python tools/attacks.py build/attacks.xml --write docs/push.md
+
+S3 := .venv-s3
+
+$(S3)/.installed-$(TAG): requirements/s3-test-$(TAG).txt
+	$(PYTHON) -m venv --clear $(S3)
+	$(S3)/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/s3-test-$(TAG).txt
+	@touch $@
+
+s3-test: $(S3)/.installed-$(TAG) ## a push to a real S3 server on this machine, and a flap that polls it (.venv-s3)
+	$(S3)/bin/python -m pytest -s tests/s3
 
 TRAIN := .venv-train
 
@@ -131,17 +143,19 @@ firmware-tools: ## install what builds that image and runs it in a simulated chi
 ssh-tools: ## install the sshd that the tests push to (Debian; asks for root)
 	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends openssh-server openssh-client
 
-bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage; and from death to the model before
-	@$(BIN)/python tools/bench_push.py
+bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage; and from death to the model before; into docs/push.md
+	@$(BIN)/python tools/bench_push.py --write docs/push.md
 	@$(BIN)/python tools/bench_rollback.py --write docs/push.md
 
 HOURS ?= 24
 
 soak: setup ## a thousand simulated nights, going on where it stopped: does anything grow? into docs/reliability.md; HOURS=1 or, short and apart, NIGHTS=20
 	$(BIN)/python tools/soak.py --hours $(HOURS) $(if $(NIGHTS),--nights $(NIGHTS) --home build/soak-short,--write docs/reliability.md)
+rehearse-push: setup ## a roll-out to twenty flaps behind real sshds on this machine, into docs/push.md
+	@$(BIN)/python tools/rehearse_push.py --write docs/push.md
 
 lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
 	$(PYTHON) tools/lock.py
 
 clean: ## remove what was made, never what was recorded
-	rm -rf $(VENV) .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+	rm -rf $(VENV) .venv-s3 .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis build

@@ -179,7 +179,9 @@ def _push(add: Callable[..., argparse.ArgumentParser]) -> None:
         "--keys", type=Path, metavar="FILE", default=PUSH_KEYS, help=f"the push account's keys (default: {PUSH_KEYS})"
     )
     adopt.set_defaults(act="adopt:adopt")
-    for parser in (receive, adopt):
+    link = add("link", help="the network process: poll a store for new models")
+    link.set_defaults(act="link:link")
+    for parser in (receive, adopt, link):
         _config_option(parser)
 
 
