@@ -81,6 +81,7 @@ class Container:
                 [
                     *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--private-network"),
                     *("--volatile=overlay", f"--directory={self._root}", *binds),
+                    "--system-call-filter=adjtimex",  # as on a machine; nspawn itself would refuse even the question
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
