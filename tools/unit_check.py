@@ -13,12 +13,9 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nspawn import Container, debian_root, missing
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parent.parent
 SUITES = {(3, 11): "bookworm", (3, 13): "trixie"}
@@ -28,7 +25,15 @@ SEEN, SITE = "/mnt/catflap", "/mnt/site"
 BIN = "/opt/catflap/current/bin"
 SCRIPTS = {"catflap": "edge.cli", "catflap-update": "edge.update"}
 SIMULATED = f"[Service]\nExecStart=\nExecStart={BIN}/catflap run --simulate\n"
-MOCK = '[pins]\nfactory = "mock"\nbolt = 17\n[camera]\nkind = "video"\nsource = "/dev/video0"\n[door]\nidentity = "any_cat"\n'
+MOCK = """[pins]
+factory = "mock"
+bolt = 17
+[camera]
+kind = "video"
+source = "/dev/video0"
+[door]
+identity = "any_cat"
+"""
 """A configuration whose bolt is gpiozero's own mock pin: what ``catflap rest`` says of it can be read."""
 READY_S, DEATH_S = 60.0, 60.0
 WATCHDOG_S = (9.0, 13.0)
@@ -137,8 +142,7 @@ class Check:
             ("catflap-push", "catflap-push", False),
             ("nobody", "nogroup", False),
         ):
-            inside = f"setpriv --reuid={user} --regid={user if user != 'nobody' else 'nogroup'} --groups={group} sh -c '{say}'"
-            ran = self._machine.run(inside)
+            ran = self._machine.run(f"setpriv --reuid={user} --regid={group} --groups={group} sh -c '{say}'")
             verb = "is heard" if heard else "is not heard"
             self._board.say(
                 f"{user} in group {group} {verb} on the control socket", (ran.status == 0) == heard, ran.output[:120]
@@ -192,8 +196,8 @@ class Check:
             ran.output[:200],
         )
         arrives = (
-            f"{as_push} sh -c 'umask 022; cd /var/lib/catflap/incoming && rm -f answer.json && mkdir -p metadata targets &&"
-            " echo {} > metadata/.new && mv metadata/.new metadata/timestamp.json'"
+            f"{as_push} sh -c 'umask 022; cd /var/lib/catflap/incoming && rm -f answer.json &&"
+            " mkdir -p metadata targets && echo {} > metadata/.new && mv metadata/.new metadata/timestamp.json'"
         )
         for again in ("the first push", "a second push"):
             pushed = self._machine.run(arrives)

@@ -75,11 +75,12 @@ def main(daemon_pid: str) -> None:
         "read a file of group gpio": _may(Path("/srv/of-group-gpio").read_bytes),
         "read a file of group catflap": _may(Path("/var/lib/catflap/of-group-catflap").read_bytes),
         "see the daemon": Path(f"/proc/{daemon_pid}").exists(),
-        "open the daemon's memory": _may(lambda: open(f"/proc/{daemon_pid}/mem", "rb").close()),  # noqa: PTH123, SIM115
+        "open the daemon's memory": _may(lambda: open(f"/proc/{daemon_pid}/mem", "rb").close()),  # noqa: PTH123 - a Path has no shorter way to open and close
         "speak on the control socket": _may(_control),
         "see more devices than the usual": sorted(
             set(os.listdir("/dev"))  # noqa: PTH208 - names are wanted
-            - {"char", "null", "zero", "full", "random", "urandom", "tty", "pts", "ptmx", "shm", "mqueue", "fd", "stdin",
+            - {"char",
+               "null", "zero", "full", "random", "urandom", "tty", "pts", "ptmx", "shm", "mqueue", "fd", "stdin",
                "stdout", "stderr", "log", "hugepages", "console", "core", "net", "initctl"}
         ),
         "credentials": sorted(os.listdir(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")))  # noqa: PTH208
