@@ -152,7 +152,7 @@ class Check:
         """Each unit's sandbox lets its process do what it must, and no more."""
         self._must("install -o root -g gpio -m 640 /dev/null /srv/of-group-gpio")
         self._must("install -o root -g catflap -m 640 /dev/null /var/lib/catflap/of-group-catflap")
-        self._must("install -m 600 /dev/null /etc/catflap/credentials/models/access")
+        self._must("umask 077; echo Bearer none > /etc/catflap/credentials/models/access")
         pid = self._show("MainPID")
         for unit, may in MAY.items():
             found = self._probe(unit, pid)
