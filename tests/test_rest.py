@@ -10,7 +10,7 @@ import pytest
 from test_boot import EXAMPLE
 
 from edge.cli import main
-from edge.rest import HOLD_S, LOOK_EVERY_S, WIRED, rest
+from edge.rest import HOLD_S, LOOK_EVERY_S, WIRED, _bolts, rest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,7 +109,8 @@ def test_a_bolt_is_not_let_fall_on_an_open_flap(bench: Bench) -> None:
 def test_a_coil_is_not_cooked_for_a_flap_that_stays_open(bench: Bench) -> None:
     """After HOLD_S the coil is let go, whatever the flap says."""
     assert bench.rest(bench.wired(flap_open=True))
-    assert ({"lo"}, pytest.approx(HOLD_S)) == ({bench.levels["5"], bench.levels["6"]}, bench.waited_s)
+    assert {"lo"} == {bench.levels["5"], bench.levels["6"]}
+    assert pytest.approx(HOLD_S) == bench.waited_s
 
 
 def test_a_bolt_that_rests_open_is_never_waited_for(bench: Bench) -> None:
@@ -127,7 +128,7 @@ def test_where_pinctrl_fails_the_daemons_own_adapter_does_it(bench: Bench) -> No
 
 def test_without_a_chip_it_says_so_and_fails(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     """A machine without the pins' library is told of, pin by pin, and the status is 1."""
-    bench.path.write_text(PINS.format(kind="power_to_unlock").replace("mock", "rpigpio"), encoding="utf-8")
+    bench.path.write_text(PINS.format(kind="power_to_unlock").replace("mock", "pigpio"), encoding="utf-8")
     assert 1 == main(["rest", "--config", str(bench.path)])
     said = capsys.readouterr().out.splitlines()
     assert 2 == len([line for line in said if line.endswith("the resistor at the gate has to hold it")])
@@ -144,24 +145,29 @@ def test_without_a_chip_it_says_so_and_fails(bench: Bench, capsys: pytest.Captur
         (None, WIRED, "docs/wiring.md"),
     ],
 )
-def test_a_broken_configuration_rests_the_bolt_all_the_same(
-    bench: Bench, text: str | None, numbers: tuple[int, ...], origin: str
+def test_a_broken_configuration_has_pins_all_the_same(
+    tmp_path: Path, text: str | None, numbers: tuple[int, ...], origin: str
 ) -> None:
-    """What can still be read of the pins counts; else those of docs/wiring.md; and it is said whose they are."""
+    """What can still be read of the pins counts; else those of docs/wiring.md; and it is known whose they are."""
+    path = tmp_path / "catflap.toml"
     if text is not None:
-        bench.path.write_text(text, encoding="utf-8")
-    bench.rest()
-    assert True is bench.said[0].endswith(f"{origin}")
-    assert (
-        list(numbers)
-        == [
-            number
-            for number in range(28)
-            if any(f"GPIO {number})" in line or f"GPIO {number}:" in line for line in bench.said[1:])
-        ]
-        or "cannot be loaded" in bench.said[1]
+        path.write_text(text, encoding="utf-8")
+    bolts = _bolts(path, None)
+    assert (numbers, "lgpio", -1, origin) == (
+        bolts.pins,
+        bolts.factory,
+        bolts.reed,
+        bolts.origin.removeprefix(f"{tmp_path}/"),
     )
-    assert len(numbers) == len(bench.said) - 1
+
+
+def test_a_broken_configuration_is_told_of(bench: Bench) -> None:
+    """The mistake is said first, in the words of `catflap config check`, and whose pins are rested instead."""
+    bench.wired(flap_open=False)
+    bench.path.write_text("[pins]\nbolt = 5\nbotl2 = 6\n", encoding="utf-8")
+    assert bench.rest(str(bench.path.parent / "pinctrl"))
+    assert [True, True] == [words in bench.said[0] for words in ("did you mean pins.bolt2?", "the pins are those of")]
+    assert ("lo", "hi") == (bench.levels["5"], bench.levels["6"])
 
 
 def test_a_guard_that_is_gone_is_named(bench: Bench) -> None:

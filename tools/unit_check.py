@@ -93,7 +93,7 @@ class Check:
     def everything(self) -> None:
         """Run all of them."""
         for step in (
-            self.installed, self.ready, self.control, self.sandboxes, self.stopped_dead, self.killed,
+            self.installed, self.ready, self.control, self.sandboxes, self.trial, self.stopped_dead, self.killed,
             self.told_to_stop, self.pushed, self.link, self.storm,
         ):  # fmt: skip
             step()
@@ -162,6 +162,17 @@ class Check:
                 not wrong,
                 ", ".join(f"{k}: {v}" for k, v in wrong.items()),
             )
+
+    def trial(self) -> None:
+        """The update service can try a bundle in its own sandbox: child process, limits, runtime, golden patches."""
+        factory = f"{SEEN}/models/factory"
+        script = "/srv/try.py"
+        self._must(
+            f"printf 'from pathlib import Path\\nfrom edge.trying import DeviceBudget, try_bundle\\n"
+            f'print(try_bundle(Path("{factory}"), DeviceBudget(latency_p95_ms=1e4)))\\n\' > {script}'
+        )
+        said = self._instead("catflap-update", script)
+        self._board.say("a bundle can be tried in the update service's sandbox", "Tried(ok=True" in said, said[-300:])
 
     def stopped_dead(self) -> None:
         """A daemon that was SIGSTOPped is killed by the watchdog, its bolt is rested, and it comes back."""
@@ -274,36 +285,28 @@ class Check:
         self._board.say(f"ExecStopPost rests the bolt {when}", "GPIO 17: driven low through mock" in said, said[:200])
 
     def _probe(self, unit: str, pid: str) -> dict[str, Any]:
-        """Run the probe in a copy of a unit that differs in its program only."""
-        lines = (ROOT / "systemd" / f"{unit}.service").read_text(encoding="utf-8").splitlines()
-        dropped = (
-            "ExecStart=",
-            "ExecStopPost=",
-            "Type=",
-            "WatchdogSec=",
-            "Restart=",
-            "OnFailure=",
-            "Condition",
-            "SuccessExit",
-        )
-        kept = [line for line in lines if not line.startswith(dropped)]
-        at = kept.index("[Service]") + 1
-        kept[at:at] = [
-            "Type=oneshot",
-            f"ExecStart={BIN}/python {SEEN}/tools/unit_probe.py {pid}",
-            "RuntimeDirectoryPreserve=yes",
-        ]
-        text = "\n".join(kept)
-        self._must(f"cat > /run/systemd/system/probe-{unit}.service <<'END'\n{text}\nEND")
-        self._must("systemctl daemon-reload")
-        self._machine.run(f"systemctl start probe-{unit}")
-        said = self._machine.run(f"journalctl -u probe-{unit} -o cat").output
+        """Run the probe in a unit's sandbox."""
+        said = self._instead(unit, f"{SEEN}/tools/unit_probe.py {pid}")
         line = next((line for line in said.splitlines() if line.startswith("PROBE ")), None)
         if line is None:
             print(said[-2000:])
             return {}
         found: dict[str, Any] = json.loads(line.removeprefix("PROBE "))
         return found
+
+    def _instead(self, unit: str, script: str) -> str:
+        """Run a Python script in a copy of a unit that differs in its program only; return what it said."""
+        lines = (ROOT / "systemd" / f"{unit}.service").read_text(encoding="utf-8").splitlines()
+        own = ("ExecStart=", "ExecStopPost=", "Type=", "WatchdogSec=", "Restart=", "OnFailure=", "Condition", "Success")
+        kept = [line for line in lines if not line.startswith(own)]
+        at = kept.index("[Service]") + 1
+        kept[at:at] = ["Type=oneshot", f"ExecStart={BIN}/python {script}", "RuntimeDirectoryPreserve=yes"]
+        text = "\n".join(kept)
+        self._must(f"cat > /run/systemd/system/probe-{unit}.service <<'END'\n{text}\nEND")
+        self._must("systemctl daemon-reload")
+        since = self._now()
+        self._machine.run(f"systemctl start probe-{unit}", READY_S)
+        return self._machine.run(f"journalctl -u probe-{unit} -o cat --since '{since}'").output
 
     def _drop_in(self, unit: str, name: str, text: str) -> None:
         where = f"/run/systemd/system/{unit}.service.d"

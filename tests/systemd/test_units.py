@@ -226,14 +226,14 @@ def _may_chown(directory: Path) -> bool:
 
 @needs_sshd
 def test_the_push_account_may_do_one_thing(tmp_path: Path) -> None:
-    """The daemon sshd takes the file; for the push account it means keys only, one command, no forwarding; for others nothing."""
+    """For the push account the file means keys only, one command and no forwarding; for others it means nothing."""
     key = tmp_path / "host"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, stdin=subprocess.DEVNULL)
     conf = tmp_path / "sshd.conf"
     conf.write_text(f"HostKey {key}\n" + (UNITS / "sshd_catflap.conf").read_text(encoding="utf-8"), encoding="utf-8")
     told = {}
     for user in ("catflap-push", "pi"):
-        asked = ["/usr/sbin/sshd", "-T", "-f", conf, "-C", f"user={user},host=flap,addr=192.0.2.1"]
+        asked = ["/usr/sbin/sshd", "-T", "-f", str(conf), "-C", f"user={user},host=flap,addr=192.0.2.1"]
         said = subprocess.run(asked, capture_output=True, text=True, check=False)
         if "privilege separation" in said.stderr:
             pytest.skip("sshd needs /run/sshd")
