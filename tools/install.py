@@ -28,6 +28,7 @@ from install_places import (
     CONFIG,
     CURRENT,
     HOME,
+    JOURNAL_IN_MEMORY,
     LINKS,
     PACKAGES,
     PI_MARK,
@@ -56,9 +57,15 @@ class Wishes:
 
     any_machine: bool = False
     boot_line: bool = False
+    volatile_journal: bool = False
     wheels: str = ""
     euid: int = field(default_factory=os.geteuid)
     hardware: str = field(default_factory=platform.machine)
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The links that are made only when somebody asks for them, and was."""
+        return (JOURNAL_IN_MEMORY,) if self.volatile_journal else ()
 
 
 def say(text: str) -> None:
@@ -126,9 +133,7 @@ def check(machine: Machine, wishes: Wishes) -> tuple[int, int]:
     """
     _check_root(wishes)
     if wishes.hardware != "aarch64" and not wishes.any_machine:
-        raise InstallError(
-            f"this is {wishes.hardware}; a flap is a 64-bit Raspberry Pi (aarch64), or say --any-machine"
-        )
+        raise InstallError(f"this is {wishes.hardware}; a flap is a 64-bit Raspberry Pi, aarch64; or say --any-machine")
     python = _python(machine)
     missing = [name for name in packages(machine) if not _has(machine, name)]
     if missing:
@@ -174,7 +179,7 @@ def _no_strangers(machine: Machine) -> None:
 
 
 def _in_place(machine: Machine, release: Release, wishes: Wishes) -> bool:
-    linked = all(says(machine, one.path) == one.target for one in links(machine, release))
+    linked = all(says(machine, one.path) == one.target for one in links(machine, release, wishes.asked))
     line = _has_boot_line(machine) or not wishes.boot_line
     return linked and line and at(machine, CONFIG).exists() and not _boot_file_differs(machine, release)
 
@@ -185,7 +190,7 @@ def _put_in_place(machine: Machine, release: Release, wishes: Wishes) -> int:
     say("the accounts catflap, catflap-link and catflap-push are there")
     sample = _sample(machine, release)
     _boot(machine, release, wishes)
-    switch = Switch(machine, release, say)
+    switch = Switch(machine, release, wishes.asked, say)
     try:
         switch.make(start=switch.old is None and not sample)
     except NotRunningError as error:
@@ -269,7 +274,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says."""
     parsed = _parser().parse_args(arguments)
     machine = ThisMachine(parsed.root.resolve())
-    wishes = Wishes(any_machine=parsed.any_machine, boot_line=parsed.boot_line, wheels=parsed.wheels)
+    wishes = Wishes(parsed.any_machine, parsed.boot_line, parsed.volatile_journal, parsed.wheels)
     if parsed.paths or parsed.packages:
         rows = [f"{path}\t{why}" for path, why in TOUCHED] if parsed.paths else packages(machine)
         print("\n".join(rows))
@@ -293,13 +298,10 @@ def _parser() -> argparse.ArgumentParser:
     act.add_argument("--paths", action="store_true", help="print every path that is touched, and why")
     act.add_argument("--packages", action="store_true", help="print the Debian packages that are needed")
     parser.add_argument("--boot-line", action="store_true", help=f"add the line {BOOT_LINE!r} to {BOOT_CONFIG}")
+    parser.add_argument("--volatile-journal", action="store_true", help="the system's log in memory: spares the card")
     parser.add_argument("--any-machine", action="store_true", help="install on what is no 64-bit Raspberry Pi, too")
-    parser.add_argument(
-        "--wheels", default="", metavar="DIR", help="take the requirements from here, not from an index"
-    )
-    parser.add_argument(
-        "--root", type=Path, default=Path("/"), metavar="DIR", help="a system that does not run, in DIR"
-    )
+    parser.add_argument("--wheels", default="", metavar="DIR", help="take the requirements from here only")
+    parser.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="into a system that lies in DIR")
     return parser
 
 

@@ -46,7 +46,9 @@ class Ran:
 class Machine(Protocol):
     """What is installed on."""
 
-    root: Path
+    @property
+    def root(self) -> Path:
+        """Where its file system begins."""
 
     @property
     def live(self) -> bool:

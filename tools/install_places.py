@@ -1,8 +1,8 @@
 """Where an installed flap lies: every path that the installer touches, and what stands there.
 
 All that belongs to one version lies in its release directory, units and account rules included; the system's own
-directories hold links that lead through ``/opt/catflap/current``. So one rename of that link changes the whole flap from
-one version to another, and whatever cuts it short leaves the one or the other.
+directories hold links that lead through ``/opt/catflap/current``. So one rename of that link changes the whole flap
+from one version to another, and whatever cuts it short leaves the one or the other.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ BOOT_LINE = "include catflap.txt"
 DAEMON = "catflap.service"
 SERVICES = (DAEMON, "catflap-link.service", "catflap-update.path")
 """What runs, in the order of starting. The update service is started by its path unit."""
-UNITS = (*SERVICES, "catflap-update.service")
+AT_BOOT = (*SERVICES, "catflap-update.service")
+"""What every boot starts: multi-user.target wants it. The update service looks for what came before the power went."""
+UNITS = (*SERVICES, "catflap-update.service", "catflap-later.service")
+JOURNAL_IN_MEMORY = "/etc/systemd/journald.conf.d/catflap.conf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Link:
 
     path: str
     to: str
+    optional: bool = False
 
     @property
     def target(self) -> str:
@@ -45,15 +49,17 @@ class Link:
         return f"{CURRENT}/{self.to}"
 
 
-def _link(path: str, part: str) -> Link:
-    return Link(path, f"{SHARE}/systemd/{part}")
+def _link(path: str, part: str, *, optional: bool = False) -> Link:
+    return Link(path, f"{SHARE}/systemd/{part}", optional)
 
 
 LINKS = (
     Link("/usr/local/bin/catflap", "bin/catflap"),
     Link("/usr/local/bin/catflap-update", "bin/catflap-update"),
     *(_link(f"/etc/systemd/system/{unit}", unit) for unit in UNITS),
-    *(_link(f"/etc/systemd/system/multi-user.target.wants/{unit}", unit) for unit in SERVICES),
+    *(_link(f"/etc/systemd/system/multi-user.target.wants/{unit}", unit) for unit in AT_BOOT),
+    _link("/etc/systemd/system.conf.d/catflap.conf", "drop-ins/system.conf.d/catflap.conf"),
+    _link(JOURNAL_IN_MEMORY, "drop-ins/journald.conf.d/catflap.conf", optional=True),
     _link("/etc/sysusers.d/catflap.conf", "catflap.sysusers"),
     _link("/etc/tmpfiles.d/catflap.conf", "catflap.tmpfiles"),
     _link("/etc/ssh/sshd_config.d/catflap.conf", "sshd_catflap.conf"),
@@ -83,7 +89,7 @@ ACCOUNT_FILES = ("passwd", "group", "shadow", "gshadow")
 
 TOUCHED = (
     (f"{HOME}/", "the releases, this one and the one before, and the two links that name them"),
-    *((link.path, f"link to {link.target}") for link in LINKS),
+    *((link.path, f"link to {link.target}{'; only with --volatile-journal' * link.optional}") for link in LINKS),
     (CONFIG, "your configuration: the example, if there is none; never overwritten"),
     (BOOT_FILE, "the pins before there is software, read by one line of config.txt"),
     (BOOT_CONFIG, f"only with --boot-line: gets the line {BOOT_LINE!r}"),

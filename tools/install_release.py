@@ -130,7 +130,7 @@ def _build(
 
 
 def _take(machine: Machine, release: Release) -> None:
-    """Copy the checkout's parts beside the environment: setuptools builds where it reads, and a checkout is not ours."""
+    """Copy the checkout's parts into the release: setuptools writes where it reads, and a checkout is not ours."""
     for path in _files(SOURCE):
         copy = at(machine, f"{release.path}/source") / path.relative_to(SOURCE)
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from install_places import CURRENT, DAEMON, LINKS, PREVIOUS, SERVICES
 from install_release import named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from install_machine import Machine
     from install_places import Link
@@ -33,6 +33,7 @@ class Switch:
 
     machine: Machine
     new: Release
+    asked: tuple[str, ...]
     say: Callable[[str], None]
     old: Release | None = field(init=False)
     _links: dict[str, str | None] = field(init=False)
@@ -64,7 +65,7 @@ class Switch:
             raise
 
     def _switch(self) -> None:
-        for one in links(self.machine, self.new):
+        for one in links(self.machine, self.new, self.asked):
             if says(self.machine, one.path) != one.target:
                 link(self.machine, one.path, one.target)
         os.sync()  # all that the link is about to lead to is on the disk before it does
@@ -77,7 +78,7 @@ class Switch:
 
     def _remove_blind(self) -> None:
         """Remove links for which this release has nothing: an older one has fewer units."""
-        wanted = {one.path for one in links(self.machine, self.new)}
+        wanted = {one.path for one in links(self.machine, self.new, self.asked)}
         for one in LINKS:
             if one.path not in wanted and says(self.machine, one.path) == one.target:
                 at(self.machine, one.path).unlink()
@@ -128,9 +129,10 @@ class Switch:
         return f"{self.old.name} is current again{' and runs' if self._running and self.machine.live else ''}"
 
 
-def links(machine: Machine, release: Release) -> tuple[Link, ...]:
-    """Return those links that this release has something for."""
-    return tuple(one for one in LINKS if at(machine, f"{release.path}/{one.to}").exists())
+def links(machine: Machine, release: Release, asked: Container[str]) -> tuple[Link, ...]:
+    """Return those links that this release has something for; an optional one only if asked for, or there already."""
+    there = (one for one in LINKS if at(machine, f"{release.path}/{one.to}").exists())
+    return tuple(one for one in there if not one.optional or one.path in asked or says(machine, one.path))
 
 
 def state(machine: Machine, unit: str) -> str:
