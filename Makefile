@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push mutants attacks lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults apt install uninstall install-test ssh-tools bench-push mutants attacks lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -129,6 +129,21 @@ ssh-tools: ## install the sshd that the tests push to (Debian; asks for root)
 
 bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage
 	@$(BIN)/python tools/bench_push.py
+
+# As root with the system's own Python: no environment is there yet. -B: nothing is left in the checkout.
+INSTALL := $(if $(filter 0,$(shell id -u)),,sudo )/usr/bin/python3 -B tools/install.py
+
+apt: ## install the Debian packages that the flap needs (on a Pi; asks for root)
+	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends $$(/usr/bin/python3 -B tools/install.py --packages)
+
+install: ## install or upgrade the flap on this Pi (docs/install.md); RELEASE=previous goes back; OPTIONS=--boot-line …
+	@$(INSTALL) $(if $(filter previous,$(RELEASE)),--back) $(OPTIONS)
+
+uninstall: ## remove it from this Pi; pictures and configuration stay
+	@$(INSTALL) --uninstall
+
+install-test: ## install, upgrade, fail, go back and remove on real Bookworm and Trixie under systemd (Debian; needs root)
+	$(PYTHON) -B tests/install/on_debian.py $(if $(DEBIAN),--release $(DEBIAN))
 
 lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
 	$(PYTHON) tools/lock.py

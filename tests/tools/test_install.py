@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import shutil
@@ -32,6 +33,7 @@ from install_places import (
     UNITS,
 )
 from install_release import named
+from install_switch import links
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -188,6 +190,9 @@ def checkout(tmp_path: Path) -> Callable[[str], install.Wishes]:
             for name in ("models/factory/manifest.json", "pyproject.toml", "README.md", "LICENSE", "edge/__init__.py"):
                 (place / name).parent.mkdir(parents=True, exist_ok=True)
                 (place / name).write_text(f'__version__ = "1.0"\n# {word}\n')
+            if word == "one":  # an old version that has fewer units
+                (place / "systemd/catflap-later.service").unlink()
+                shutil.rmtree(place / "systemd/drop-ins")
         return install.Wishes(source=place, euid=0, hardware="aarch64")
 
     return make
@@ -210,10 +215,10 @@ def _daemon_of(pi: Pi) -> str:
 
 def test_what_is_installed_is_current_and_runs(pi: Pi, checkout: Callable[[str], install.Wishes]) -> None:
     """After a first installation every link leads to a file, and every service runs from the release."""
-    assert 0 == install.install(pi, checkout("one"))
-    links = [one for one in LINKS if not one.optional]
-    assert [] == [one for one in links if not at(pi, one.target.replace(CURRENT, says(pi, CURRENT) or "")).exists()]
-    assert ("one", set(SERVICES)) == (_daemon_of(pi), set(pi.running))
+    assert 0 == install.install(pi, checkout("two"))
+    wanted = [one for one in LINKS if not one.optional]
+    assert [] == [one for one in wanted if not at(pi, one.target.replace(CURRENT, says(pi, CURRENT) or "")).exists()]
+    assert ("two", set(SERVICES)) == (_daemon_of(pi), set(pi.running))
 
 
 def test_a_second_run_changes_nothing_and_says_so(
@@ -339,36 +344,46 @@ def test_whichever_command_fails_the_old_version_runs_on(pi: Pi, checkout: Calla
     assert number > 20
 
 
+def _upgraded(pi: Pi, wishes: install.Wishes, disk: Disk, breaks_at: int, *, for_good: bool) -> bool:
+    """Upgrade with a disk that breaks at a change; say whether it did."""
+    disk.root, disk.calls, disk.breaks_at, disk.for_good = str(pi.root), 0, breaks_at, for_good
+    with contextlib.suppress(OSError, InstallError):
+        install.install(pi, wishes)
+    broke = disk.calls >= breaks_at
+    disk.root, disk.breaks_at, disk.for_good = "/nowhere", sys.maxsize, False
+    return broke
+
+
 @pytest.mark.parametrize("for_good", [False, True], ids=["fails once", "power cut"])
+@pytest.mark.parametrize("built", [False, True], ids=["while it builds", "while it switches"])
 def test_wherever_the_disk_fails_one_version_is_whole(
-    pi: Pi, checkout: Callable[[str], install.Wishes], disk: Disk, for_good: bool
+    pi: Pi, checkout: Callable[[str], install.Wishes], disk: Disk, *, built: bool, for_good: bool
 ) -> None:
     """For each change of the disk in an upgrade that fails, or is the last: the current release is whole, old or new.
 
-    The links all lead through it, and the same command again ends with the new one.
+    All of its links are there, and the same command again ends with the new one.
     """
     install.install(pi, checkout("one"))
-    kept = shutil.copytree(pi.root, pi.root.with_name("kept"), symlinks=True)
-    for number in itertools.count(1):
-        disk.root, disk.calls, disk.breaks_at, disk.for_good = str(pi.root), 0, number, for_good
-        broke = True
-        try:
+    if built:
+        pi.fails_at = 1 + next(n for n, said in enumerate(pi.commands) if "--version" in said) + len(pi.commands)
+        with pytest.raises(InstallError):
             install.install(pi, checkout("two"))
-            broke = disk.calls >= number
-        except (OSError, InstallError):
-            pass
-        disk.root, disk.breaks_at, disk.for_good = "/nowhere", sys.maxsize, False
-        if not broke:
+    kept = shutil.copytree(pi.root, pi.root.with_name("kept"), symlinks=True)
+    numbers = itertools.count(1) if built else iter((1, 2, 15, 30))
+    seen = 0
+    for number in numbers:
+        if not _upgraded(pi, checkout("two"), disk, number, for_good=for_good):
             break
+        seen += 1
         current = named(pi, CURRENT)
         assert current is not None, f"change {number}"
-        assert [] == [one.path for one in LINKS if not one.optional and says(pi, one.path) != one.target]
+        assert [] == [one.path for one in links(pi, current, ()) if says(pi, one.path) != one.target]
         install.install(pi, checkout("two"))
-        assert "two" in at(pi, f"{says(pi, CURRENT)}/bin/catflap").read_text()
+        assert "two" == _daemon_of(pi)
         shutil.rmtree(pi.root)
         shutil.copytree(kept, pi.root, symlinks=True)
         pi.running = dict.fromkeys(SERVICES, says(pi, CURRENT) or "")
-    assert number > 30
+    assert seen >= (8 if built else 4)
 
 
 def test_config_txt_is_its_owners(
@@ -393,11 +408,11 @@ def test_the_line_is_added_if_asked_for_and_only_once(pi: Pi, checkout: Callable
 
 def test_the_log_goes_to_memory_only_if_asked(pi: Pi, checkout: Callable[[str], install.Wishes]) -> None:
     """The journal's drop-in is linked with --volatile-journal, and stays through the next upgrade without."""
-    install.install(pi, checkout("one"))
-    without = says(pi, JOURNAL_IN_MEMORY)
-    asked = install.Wishes(volatile_journal=True, source=checkout("one").source, euid=0, hardware="aarch64")
-    install.install(pi, asked)
     install.install(pi, checkout("two"))
+    without = says(pi, JOURNAL_IN_MEMORY)
+    asked = install.Wishes(volatile_journal=True, source=checkout("two").source, euid=0, hardware="aarch64")
+    install.install(pi, asked)
+    install.install(pi, checkout("three"))
     assert (None, True) == (without, says(pi, JOURNAL_IN_MEMORY) is not None)
 
 
