@@ -142,8 +142,8 @@ install: ## install or upgrade the flap on this Pi (docs/install.md); RELEASE=pr
 uninstall: ## remove it from this Pi; pictures and configuration stay
 	@$(INSTALL) --uninstall
 
-install-test: ## install, upgrade, fail, go back and remove on real Bookworm and Trixie under systemd (Debian; needs root)
-	$(PYTHON) -B tests/install/on_debian.py $(if $(DEBIAN),--release $(DEBIAN))
+install-test: setup ## install, upgrade, fail, go back, remove: real Bookworm and Trixie under systemd (needs root); SUITES=…
+	$(BIN)/python tools/install_check.py $(SUITES) --write docs/install.md
 
 lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
 	$(PYTHON) tools/lock.py
