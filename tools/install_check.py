@@ -36,7 +36,7 @@ SEEN, WHEELS = "/mnt/catflap", "/mnt/wheels"
 LINUX = ("2_36", "2_34", "2_31", "2_28", "2_27", "2_17")
 """Wheels for these versions of glibc run on Bookworm, which has 2.36; pip is told of each by name."""
 STEP_S = 900.0
-CONFIG = '[pins]\nfactory = "mock"\nbolt = 17\n[camera]\nkind = "video"\nsource = "/dev/video0"\n'
+CONFIG = '[pins]\nfactory = "mock"\nbolt = 17\n[camera]\nkind = "video"\nsource = "/dev/video0"\n[door]\nidentity = "any_cat"\n'
 SIMULATED = "[Service]\nExecStart=\nExecStart=/opt/catflap/current/bin/catflap run --simulate\n"
 WITHOUT_LINK = "[Service]\nType=exec\nExecStart=\nExecStart=/usr/bin/sleep infinity\n"
 """For a version that has no `catflap link` yet: the unit's sandbox is tried all the same."""
@@ -130,7 +130,7 @@ class Check:
         self._must(
             f"cat > /root/owner.py <<'END'\n{OWNER}\nEND\n{CURRENT}/bin/python3 /root/owner.py > /root/owner.json"
         )
-        self._must("catflap adopt < /root/owner.json > /root/adopted; cat /root/adopted")
+        self._must("catflap adopt < /root/owner.json > /root/adopted")
         owner = self._machine.run("stat -c %U /var/lib/catflap/trust/root.json /var/lib/catflap/trust/adopted_root")
         self._say("what root binds, the update service may replace", owner.output.split() == ["catflap"] * 2, owner)
         ask = 'echo \'{"format": 1, "act": "status", "bytes": 0, "wait_s": 0.0}\''
@@ -184,7 +184,7 @@ class Check:
         self._must("sed -i 's/--hash=sha256:[0-9a-f]\\{8\\}/--hash=sha256:00000000/' /root/0.6.0/requirements/*.txt")
         ran = self._install("/root/0.6.0")
         self._old_runs("requirements whose hashes are not those: refused before the switch", ran, "pip", pid)
-        self._must("echo '[door]\nbolt_colour = \"red\"' >> /etc/catflap/catflap.toml")
+        self._must("echo 'bolt_colour = \"red\"' >> /etc/catflap/catflap.toml")
         self._checkout("0.7.0", "")
         ran = self._install("/root/0.7.0")
         self._old_runs(
