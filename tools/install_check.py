@@ -144,6 +144,7 @@ class Check:
             self._say(f"over SSH the push account answers {what}, with the root", known in ran.output, ran)
         refused = self._machine.run(f"{ssh.replace('catflap-push@', 'catflap@')} true")
         self._say("no other account of ours lets anybody in", refused.status == 255, refused)
+        self._must("install -o catflap -g catflap -m 640 /etc/hostname /var/lib/catflap/journal.sqlite")
         speak = self._machine.run("runuser -u catflap-push -- cat /var/lib/catflap/journal.sqlite")
         self._say("the push account cannot read the journal", speak.status != 0, speak)
 
