@@ -36,7 +36,16 @@ SEEN, WHEELS = "/mnt/catflap", "/mnt/wheels"
 LINUX = ("2_36", "2_34", "2_31", "2_28", "2_27", "2_17")
 """Wheels for these versions of glibc run on Bookworm, which has 2.36; pip is told of each by name."""
 STEP_S = 900.0
-CONFIG = '[pins]\nfactory = "mock"\nbolt = 17\n[camera]\nkind = "video"\nsource = "/dev/video0"\n[door]\nidentity = "any_cat"\n'
+CONFIG = """\
+[pins]
+factory = "mock"
+bolt = 17
+[camera]
+kind = "video"
+source = "/dev/video0"
+[door]
+identity = "any_cat"
+"""
 SIMULATED = "[Service]\nExecStart=\nExecStart=/opt/catflap/current/bin/catflap run --simulate\n"
 WITHOUT_LINK = "[Service]\nType=exec\nExecStart=\nExecStart=/usr/bin/sleep infinity\n"
 """For a version that has no `catflap link` yet: the unit's sandbox is tried all the same."""
