@@ -32,7 +32,7 @@ OPTIONS = (
 def main() -> int:
     """Lock what this Python can install."""
     old = sys.version_info < (3, 12)
-    names = ("runtime", "dev", "train", "train-cuda") if old else ("runtime", "dev")
+    names = ("runtime", "dev", "train", "train-cuda", "pins") if old else ("runtime", "dev")
     default = {key: value for key, value in os.environ.items() if key != "PIP_FIND_LINKS"}
     with tempfile.TemporaryDirectory() as place:
         venv.create(place, with_pip=True)
