@@ -13,8 +13,8 @@ TOOLS = Path(arm64_root.__file__).parent
 
 def test_a_lock_for_another_python_is_read_whole() -> None:
     """Markers are taken out of a lock file before pip of this Python reads it; hashes and versions stay."""
-    locked = 'numpy==2.2.4 ; python_version >= "3.12" \\\n    --hash=sha256:aa\n    # via -r runtime.in\ntuf==7.0.1 \\\n'
-    plain = "numpy==2.2.4 \\\n    --hash=sha256:aa\n    # via -r runtime.in\ntuf==7.0.1 \\\n"
+    locked = 'numpy==2.2.4 ; python_version >= "3.12" \\\n    --hash=sha256:aa\n    # via tuf\ntuf==7.0.1 \\\n'
+    plain = "numpy==2.2.4 \\\n    --hash=sha256:aa\n    # via tuf\ntuf==7.0.1 \\\n"
     assert plain == arm64_root.MARKER.sub(" ", locked)
 
 

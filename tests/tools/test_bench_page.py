@@ -32,5 +32,5 @@ def test_every_figure_has_its_row() -> None:
 def test_a_new_page_keeps_what_another_tool_wrote() -> None:
     """The part between the marks survives `make benchmarks` as it was."""
     old = replaced(page([json.dumps(line) for line in LINES]), "aarch64", "| counted | 7 |")
-    new = renewed(old, [json.dumps({**line, "date": "later"}) for line in LINES])
+    new = renewed(old, [json.dumps(line).replace('"d"', '"later"') for line in LINES])
     assert ("| counted | 7 |", True) == (part(new, "aarch64"), "Python 3.11, later;" in new)
