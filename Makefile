@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push mutants attacks aarch64 aarch64-tools lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push mutants attacks aarch64 aarch64-tools pi-pins lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -135,6 +135,9 @@ aarch64-tools: ## install what emulates a Pi's processor and board (Debian; asks
 
 aarch64: setup ## the real aarch64 wheels and the model under qemu, compared and counted, into docs/reliability.md and docs/benchmarks.md; QUICK=1
 	$(BIN)/python tools/aarch64.py $(if $(QUICK),--quick,--write)
+
+pi-pins: setup ## the bolt's line on an emulated Pi's own pin controller, with three kernels, into docs/reliability.md
+	$(BIN)/python tools/pi_pins.py --write
 
 lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
 	$(PYTHON) tools/lock.py
