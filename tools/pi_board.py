@@ -18,19 +18,21 @@ import shutil
 import subprocess
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from arm64_root import BUILD, PYTHON, ROOT, SUITE, installed, program, root, wheels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 DEBIAN = "http://deb.debian.org/debian"
 BACKPORTS = (f"deb {DEBIAN} {SUITE} main", f"deb {DEBIAN} {SUITE}-backports main")
 REVISION = "a02082"
 """A Pi 3 Model B, 1 GB. Source: Raspberry Pi documentation, "New-style revision codes in use"."""
 PACKAGES = ("numpy", "numpy.libs", "gpiozero", "gpiozero-*.dist-info", "colorzero", "structlog")
+SITE = "usr/local/lib/python3.11/dist-packages"
+"""Where Debian's Python looks by itself."""
 NEEDLESS = (
     "test",
     "lib2to3",
@@ -85,11 +87,10 @@ def archive(kernel: Kernel) -> Path:
     tree = BUILD / "board"
     shutil.rmtree(tree, ignore_errors=True)
     _python(tree)
+    (tree / "etc/catflap").mkdir(parents=True)
     packed = kernel.watchdog.read_bytes()
     module = lzma.decompress(packed) if kernel.watchdog.suffix == ".xz" else packed
-    (tree / "opt/bcm2835_wdt.ko").write_bytes(module)
-    shutil.copytree(ROOT / "edge", tree / "catflap/edge", ignore=shutil.ignore_patterns("__pycache__"))
-    (tree / "etc/catflap").mkdir(parents=True)
+    (tree / "etc/catflap/bcm2835_wdt.ko").write_bytes(module)
     shutil.copyfile(ROOT / "docs/catflap.toml", tree / "etc/catflap/catflap.toml")
     guest = (ROOT / "tools/pi_guest.py").read_text(encoding="utf-8")
     (tree / "init").write_text(f"#!/usr/bin/python3.11\n{guest}", encoding="utf-8")
@@ -106,7 +107,7 @@ def archive(kernel: Kernel) -> Path:
 
 
 def _python(tree: Path) -> None:
-    """Put Debian's Python and the few wheels in that the pins need."""
+    """Put in Debian's Python, the few wheels that the pins need, and the flap."""
     debian = root("root", PYTHON)
     for name in ("lib", "lib64", "bin", "sbin"):
         if (debian / name).is_symlink():
@@ -115,12 +116,13 @@ def _python(tree: Path) -> None:
     without = shutil.ignore_patterns(*NEEDLESS, "__pycache__", "perl*", "gconv")
     shutil.copytree(debian / "usr/lib", tree / "usr/lib", symlinks=True, ignore=without, dirs_exist_ok=True)
     shutil.copy2(debian / "usr/bin/python3.11", tree / "usr/bin/python3.11")
-    site = tree / "opt/py"
+    site = tree / SITE
     lgpio = installed("wheels-pins", ROOT / "requirements/pins-py311.txt", "py311")
     shutil.copytree(lgpio, site)
     for pattern in PACKAGES:
         for package in wheels("py311").glob(pattern):
             shutil.copytree(package, site / package.name, ignore=shutil.ignore_patterns("tests", "__pycache__"))
+    shutil.copytree(ROOT / "edge", site / "edge", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("run", "tmp", "dev", "proc", "sys"):
         (tree / name).mkdir()
 

@@ -19,9 +19,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-for place in ("/catflap", "/opt/py"):
-    sys.path.insert(0, place)  # nothing sets PYTHONPATH for the first program
-
 from edge import config
 from edge.adapters.clock import SystemClock
 from edge.adapters.gpio import open_pins
@@ -34,7 +31,7 @@ CONFIGURATION = Path("/etc/catflap/catflap.toml")
 CONTROLLER = Path("/sys/kernel/debug/pinctrl")
 PIN = re.compile(r"^pin (\d+) \(gpio\d+\).*function (\w+) in (hi|lo)", re.MULTILINE)
 PERSISTS = Path("/sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs")
-WATCHDOG_MODULE = Path("/opt/bcm2835_wdt.ko")
+WATCHDOG_MODULE = Path("/etc/catflap/bcm2835_wdt.ko")
 MOUNTS = (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("debugfs", "/sys/kernel/debug"))
 TICK_S = 0.1
 AARCH64_FINIT_MODULE = 273
@@ -115,7 +112,7 @@ def _hold(wanted: config.Config, say: int) -> None:
 def rest() -> int:
     """Run what the unit's ExecStopPost= runs, as a process of its own; return its status."""
     command = (sys.executable, "-m", "edge.cli", "rest", "--config", str(CONFIGURATION))
-    return subprocess.run(command, env={"PYTHONPATH": "/catflap:/opt/py"}, check=False).returncode
+    return subprocess.run(command, env={}, check=False).returncode
 
 
 def end(process: int, how: signal.Signals) -> None:

@@ -70,7 +70,9 @@ def main() -> int:
         print(f"WRONG  {line}")
     if arguments.write and not wrong:
         page = ROOT / "docs" / "reliability.md"
-        page.write_text(replaced(page.read_text(encoding="utf-8"), "pins", told(runs, wanted.pins)), encoding="utf-8")
+        page.write_text(
+            replaced(page.read_text(encoding="utf-8"), "pins", told(runs, wanted.pins.bolt)), encoding="utf-8"
+        )
         print("docs/reliability.md: written")
     return 1 if wrong else 0
 
@@ -103,12 +105,9 @@ def _more(said: dict[str, Any]) -> str:
 def faults(each: Run, pins: config.PinsConfig) -> Iterator[str]:
     """Yield what is not as it must be: the bolt driven, or another pin touched."""
     outputs = {pins.bolt: DRIVEN, pins.lamp: "gpio_out lo", pins.led: "gpio_out lo"}
-    inputs = {pins.pir, pins.reed, pins.button, pins.bolt_sensor}
     boot, held = each.pins["boot"], each.pins["held"]
     for number, before in boot.items():
         wanted = outputs.get(number, before)
-        if number in inputs:
-            wanted = "gpio_in lo"  # nothing drives it on the board
         if held[number] != wanted:
             yield f"{each.kernel}: GPIO {number} is {held[number]} with the bolt held; {wanted} is right"
     for moment, seen in each.pins.items():
@@ -117,17 +116,18 @@ def faults(each: Run, pins: config.PinsConfig) -> Iterator[str]:
             yield f"{each.kernel}: GPIO {pins.bolt} is {seen[pins.bolt]} {MOMENTS[moment]}"
 
 
-def told(runs: list[Run], pins: config.PinsConfig) -> str:
+def told(runs: list[Run], bolt: int) -> str:
     """Return the part of the page."""
     qemu = subprocess.run([program("qemu-system-aarch64"), "--version"], capture_output=True, text=True, check=True)
     version = qemu.stdout.split("version ")[1].split()[0]
-    rows = "\n".join(_row(each, pins.bolt) for each in runs)
+    rows = "\n".join(_row(each, bolt) for each in runs)
     return f"""\
-{datetime.now(UTC):%Y-%m-%d}; QEMU {version}, `-M raspi3b`; the kernels are Debian's with their drivers `pinctrl-bcm2835` and `bcm2835_wdt`.
+{datetime.now(UTC):%Y-%m-%d}; QEMU {version}, `-M raspi3b`; the kernels are Debian's, with their drivers of
+pins and watchdog, `pinctrl-bcm2835` and `bcm2835_wdt`.
 
-The pins of docs/catflap.toml are opened by `edge.adapters.gpio` through lgpio on aarch64; the table is what the driver
-reads of GPIO {pins.bolt} in the controller's registers. With the bolt held, lamp and light were outputs and low, and none of
-the other {len(runs[0].pins["boot"]) - 3} pins was anything but what it was at boot.
+`edge.adapters.gpio` opened the pins of docs/catflap.toml through lgpio on aarch64; the table is what the driver reads
+of GPIO {bolt} in the controller's registers. With the bolt held, lamp and light were outputs and low, and each of
+the other {len(runs[0].pins["boot"]) - 3} pins was what it was at boot.
 
 | kernel, `persist_gpio_outputs` | {" | ".join(MOMENTS.values())} |
 |---|{"---|" * len(MOMENTS)}
@@ -137,15 +137,15 @@ the other {len(runs[0].pins["boot"]) - 3} pins was anything but what it was at b
   resistors, and shows the level that was last driven.
 - QEMU resets the board as soon as the watchdog is opened, not when it is no longer fed: what is shown is that the
   reset takes the line to rest, and nothing about how long the watchdog waits.
-- A kernel that keeps outputs (upstream since Linux 6.10 if told so; the Raspberry Pi's own by itself, unless
-  `dtparam=strict_gpiod` stands in config.txt) leaves the coil of a killed daemon **with power**: the third row, after SIGKILL.
-  What ends that is `catflap rest`, which the unit's `ExecStopPost=` runs however the daemon died; R2 alone does not, since
-  the pin is still driven. `strict_gpiod` (firmware/boot) makes the third row the second one.
+- A kernel that keeps outputs leaves the coil of a killed daemon **with power**: the third row, after SIGKILL. Linux
+  6.12 does so if told to; the Raspberry Pi's own kernel does unless `dtparam=strict_gpiod` stands in config.txt. What
+  ends it is `catflap rest`, which the unit's `ExecStopPost=` runs however the daemon died; R2 alone cannot, since the
+  pin is still driven. With `strict_gpiod`, which firmware/boot writes, the second row holds, and R2 does it.
 """
 
 
 def _row(each: Run, bolt: int) -> str:
-    said = [each.pins[moment][bolt] if moment in each.pins else "–" for moment in MOMENTS]
+    said = [each.pins[moment][bolt] if moment in each.pins else "" for moment in MOMENTS]
     shown = [f"**{word}**" if word == DRIVEN else word for word in said]
     return f"| {each.kernel}, {each.persists or 'not known'} | {' | '.join(shown)} |"
 
