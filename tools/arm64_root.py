@@ -53,8 +53,7 @@ def root(name: str, packages: Sequence[str], mirror: Sequence[str] = ()) -> Path
         mirror: lines of sources.list in place of the suite's usual ones.
 
     Raises:
-        MissingError: mmdebstrap is not installed.
-        CalledProcessError: it failed; it has said why.
+        MissingError: mmdebstrap is not installed, or could not have a package.
     """
     made = BUILD / name
     wanted = _digest(SUITE, *packages, *mirror)
@@ -64,7 +63,10 @@ def root(name: str, packages: Sequence[str], mirror: Sequence[str] = ()) -> Path
     print(f"{name}: Debian {SUITE} arm64 with {', '.join(packages)} ...", flush=True)
     _empty(made)
     options = ("--quiet", "--arch=arm64", "--variant=extract", f"--hook-dir={HOOKS}", f"--include={','.join(packages)}")
-    subprocess.run([mmdebstrap, *options, SUITE, archive, *mirror], check=True, stderr=subprocess.DEVNULL)
+    ran = subprocess.run([mmdebstrap, *options, SUITE, archive, *mirror], capture_output=True, text=True, check=False)
+    if ran.returncode != 0:
+        said = [line for line in ran.stderr.splitlines() if line.startswith("E:")]
+        raise MissingError(f"{name}: mmdebstrap: {said[0] if said else f'status {ran.returncode}'}")
     # A tar in between: without root rights mmdebstrap cannot leave a directory that this user may read and remove.
     subprocess.run(["tar", "--extract", "--file", archive, "--directory", made, "--exclude=./dev/*"], check=True)
     archive.unlink()

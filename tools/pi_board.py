@@ -60,8 +60,7 @@ def kernels() -> tuple[Kernel, Kernel]:
     """Return Debian's kernel and the newer one of its backports.
 
     Raises:
-        MissingError: a program is not installed.
-        CalledProcessError: a package could not be had.
+        MissingError: a program is not installed, or a package could not be had.
     """
     return (
         _kernel(root("kernel", ["linux-image-arm64"])),
