@@ -126,11 +126,12 @@ def _python(tree: Path) -> None:
         (tree / name).mkdir()
 
 
-def watch(kernel: Kernel, words: str, deadline_s: float) -> Iterator[dict[str, Any]]:
+def watch(kernel: Kernel, packed: Path, words: str, deadline_s: float) -> Iterator[dict[str, Any]]:
     """Start the board and yield what its program says, until the caller has had enough.
 
     Args:
         kernel: which one it runs.
+        packed: its ``archive``.
         words: more of the kernel's command line.
         deadline_s: so long at most.
 
@@ -140,7 +141,7 @@ def watch(kernel: Kernel, words: str, deadline_s: float) -> Iterator[dict[str, A
     console = f"earlycon console=ttyAMA0,115200 loglevel=4 panic=1 {words}"
     command = [program("qemu-system-aarch64"), "-M", "raspi3b", "-accel", "tcg,thread=multi", "-display", "none"]
     command += ["-monitor", "none", "-serial", "stdio", "-serial", "null", "-append", console]
-    command += ["-kernel", str(kernel.image), "-dtb", str(kernel.tree), "-initrd", str(archive(kernel))]
+    command += ["-kernel", str(kernel.image), "-dtb", str(kernel.tree), "-initrd", str(packed)]
     board = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         yield from (json.loads(line[5:]) for line in _lines(board, deadline_s) if line.startswith("PINS "))

@@ -13,19 +13,20 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from arm64_root import ROOT, MissingError, program
 from pages import replaced
-from pi_board import kernels, watch
+from pi_board import archive, kernels, watch
 
 from edge import config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from pathlib import Path
 
     from pi_board import Kernel
 
@@ -42,6 +43,7 @@ MOMENTS = {
     RESET: "reset by the watchdog while held, at the next boot",
 }
 """What the board says, in its order; a moment that a run did not come to has no entry."""
+SAID = MOMENTS | {"watchdog": "held again, before the watchdog is opened"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,7 @@ def main() -> int:
     arguments = parser.parse_args()
     wanted = config.load(ROOT / "docs" / "catflap.toml")
     try:
-        old, new = kernels()
-        runs = [run(old, "", last=RESET), run(new, "", last="ended"), run(new, KEEP, last="ended")]
+        runs = tried()
     except (MissingError, TimeoutError, subprocess.CalledProcessError) as error:
         print(f"pi-pins: {error}", file=sys.stderr)
         return 1
@@ -77,29 +78,44 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def run(kernel: Kernel, words: str, *, last: str) -> Run:
+def tried() -> list[Run]:
+    """Start the three boards beside each other, and return what was seen once all have said their last.
+
+    Raises:
+        MissingError: a program or package is missing.
+        TimeoutError: a board did not get through.
+    """
+    old, new = kernels()
+    first, other = archive(old), archive(new)
+    with ThreadPoolExecutor() as pool:
+        boards = [
+            pool.submit(run, old, first, "", RESET),
+            pool.submit(run, new, other, "", "ended"),
+            pool.submit(run, new, other, KEEP, "ended"),
+        ]
+        return [board.result() for board in boards]
+
+
+def run(kernel: Kernel, packed: Path, words: str, last: str) -> Run:
     """Watch one board until it has said ``last``.
 
     Raises:
         TimeoutError: it did not, or what failed on the board.
     """
-    print(f"Linux {kernel.version} {words} ...", flush=True)
+    name = f"Linux {kernel.version} {words}".strip()
+    print(f"{name}: starts", flush=True)
     pins: dict[str, dict[int, str]] = {}
     persists = None
-    for said in watch(kernel, words, LONGEST_S):
+    for said in watch(kernel, packed, words, LONGEST_S):
         if said["moment"] == "failed":
-            raise TimeoutError(f"on the board: {said['why']}")
+            raise TimeoutError(f"{name}: on the board: {said['why']}")
         moment = RESET if "boot" in pins and said["moment"] == "boot" else str(said["moment"])
         persists = said.get("persists", persists)
         pins[moment] = {int(number): word for number, word in said["pins"].items()}
-        print(f"  {MOMENTS.get(moment, _more(said))}: GPIO 17 {pins[moment][17]}", flush=True)
+        print(f"{name}: {SAID.get(moment, moment)}: GPIO 17 is {pins[moment][17]}", flush=True)
         if moment == last:
             break
     return Run(kernel.version, persists, pins)
-
-
-def _more(said: dict[str, Any]) -> str:
-    return f"{said['identity']} is opened with the bolt held"
 
 
 def faults(each: Run, pins: config.PinsConfig) -> Iterator[str]:
