@@ -7,10 +7,10 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push soak mutants attacks lock clean drift rehearse-push s3-test unit-tools unit-check apt install uninstall install-test
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push soak mutants attacks lock clean drift rehearse-push s3-test unit-tools unit-check apt install uninstall install-test aarch64 aarch64-tools pi-pins
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) ## make the environment (.venv) from the hash-locked requirements
 
@@ -41,7 +41,7 @@ bench: setup ## one JSON line per figure
 
 benchmarks: setup ## the same, into docs/benchmarks.md
 	$(BIN)/python tools/bench.py > .bench.jsonl
-	$(BIN)/python tools/bench_page.py < .bench.jsonl > docs/benchmarks.md
+	$(BIN)/python tools/bench_page.py docs/benchmarks.md < .bench.jsonl
 	@rm .bench.jsonl
 
 error-rates: setup ## how often the sequential test is wrong, beside the budgets, over 10^5 drawn visits, into docs/error-rates.md
@@ -175,6 +175,15 @@ uninstall: ## remove it from this Pi; pictures and configuration stay
 
 install-test: setup ## install, upgrade, fail, go back, remove: real Bookworm and Trixie under systemd (needs root); SUITES=…
 	$(BIN)/python tools/install_check.py $(SUITES) --write docs/install.md
+
+aarch64-tools: ## install what emulates a Pi's processor and board (Debian; asks for root)
+	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends qemu-user qemu-system-arm mmdebstrap debian-archive-keyring device-tree-compiler cpio
+
+aarch64: setup ## the real aarch64 wheels and the model under qemu, compared and counted, into docs/reliability.md and docs/benchmarks.md; QUICK=1
+	$(BIN)/python tools/aarch64.py $(if $(QUICK),--quick,--write)
+
+pi-pins: setup ## the bolt's line on an emulated Pi's own pin controller, with three kernels, into docs/reliability.md
+	$(BIN)/python tools/pi_pins.py --write
 
 lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
 	$(PYTHON) tools/lock.py

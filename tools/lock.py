@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
     """Lock what this Python can install."""
     old = sys.version_info < (3, 12)
     everywhere = ("runtime", "dev", "s3", "s3-test")
-    names = arguments or ([*everywhere, "train", "train-cuda"] if old else [*everywhere])
+    names = arguments or ([*everywhere, "train", "train-cuda", "pins"] if old else [*everywhere])
     default = {key: value for key, value in os.environ.items() if key != "PIP_FIND_LINKS"}
     with tempfile.TemporaryDirectory() as place:
         venv.create(place, with_pip=True)
