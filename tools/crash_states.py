@@ -34,7 +34,7 @@ from cut_page import states_page
 from flap_said import Step
 from flap_supplies import supplies
 from pages import replaced
-from uml import ROOT, Guest, find_kernel
+from uml import ROOT, Guest, end_guests_with_me, find_kernel
 from write_log import FLUSH, read_log
 
 from edge.errors import InputError
@@ -50,7 +50,7 @@ PUSHES = 60
 """More than a record comes to; the last is the one that shows that a flap still works."""
 
 LOG_BYTES = 2**30  # a sparse file
-STEPS = 400
+STEPS = 200
 """A record's length; what is random in it comes from SEED."""
 FLAWED_SHARE = 0.02
 """Of the states, for each flaw."""
@@ -222,6 +222,7 @@ def main() -> int:
     parser.add_argument("--anew", action="store_true", help="forget what was recorded and examined")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the figures into this page")
     wanted = parser.parse_args()
+    end_guests_with_me()
     began_s = time.monotonic()
     try:
         figures = _figures(wanted)
@@ -229,7 +230,7 @@ def main() -> int:
         print(f"crash_states: {error}", file=sys.stderr)
         return 2
     if wanted.write is not None:
-        part = states_page(figures, time.monotonic() - began_s)
+        part = states_page(figures, find_kernel(wanted.kernel), time.monotonic() - began_s)
         page = wanted.write.read_text(encoding="utf-8")
         wanted.write.write_text(replaced(page, "states", part), encoding="utf-8")
     return int(any((line["left_out"] == Flaw.NONE) == bool(line["value"]) for line in figures))

@@ -20,8 +20,8 @@ from edge.daemon import Daemon, StopFlag, Stores
 if TYPE_CHECKING:
     from pathlib import Path
 
-FILLING = 40_000
-"""Characters in each file of a bundle: an install is then some two dozen blocks of five files, as a small model's is."""
+FILLING = 12_000
+"""Characters in each file of a bundle: so that each takes several blocks of the disk."""
 
 
 class FixedPassphrase:

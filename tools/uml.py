@@ -21,6 +21,7 @@ from edge.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import FrameType
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELS = (ROOT / "build" / "vm" / "linux", Path("/usr/bin/linux.uml"))
@@ -40,6 +41,21 @@ def find_kernel(given: Path | None) -> Path:
             return path.resolve()
     names = " nor ".join(str(path) for path in (KERNELS if given is None else (given,)))
     raise InputError(f"no user-mode Linux: neither {names}; apt install user-mode-linux, or --kernel FILE")
+
+
+_GUESTS: set[Guest] = set()
+
+
+def end_guests_with_me() -> None:
+    """Let SIGTERM and SIGINT cut every guest before they end this process: a guest is no child of its terminal."""
+
+    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the form signal() asks for
+        for guest in tuple(_GUESTS):
+            guest.cut()
+        os._exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
 
 
 class Guest:
@@ -79,6 +95,7 @@ class Guest:
                 pass_fds=[handle],
                 start_new_session=True,
             )
+        _GUESTS.add(self)
 
     def __enter__(self) -> Guest:
         """Return itself."""
@@ -88,6 +105,7 @@ class Guest:
         """Cut it, if it still runs."""
         self.cut()
         self._line.close()
+        _GUESTS.discard(self)
 
     def line(self, until_s: float) -> bytes | None:
         """Return the next line; None when it is ``until_s`` (monotonic) without one.
