@@ -10,8 +10,8 @@ torn. Each is mounted, which replays ext4's journal, and examined (``flap_after_
 The same with something left out on purpose (fsync, fsync of directories, SQLite's, the disk's write barriers) shows
 that what is looked for would be found.
 
-Where it was cut off it goes on: what was recorded and examined stays under ``build/cuts``; --anew begins again. One JSON
-line for each way of recording; exit status 1 when a state was broken, or when a flaw was not found.
+Where it was cut off it goes on: what was recorded and examined stays under ``build/cuts``; --anew begins again. One
+JSON line for each way of recording; exit status 1 when a state was broken, or when a flaw was not found.
 """
 
 from __future__ import annotations

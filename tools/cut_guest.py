@@ -1,5 +1,4 @@
-"""Process 1 of a machine that loses its power. Runs in a guest only, see ``uml``; the host's side is ``power_cuts`` and
-``crash_states``.
+"""Process 1 of a machine that loses its power: the guest's side of ``power_cuts`` and ``crash_states``.
 
     live      mount the disk, look whether the flap is whole, then live until the power goes
     record    live for so many steps on a disk whose writes and flushes are logged
@@ -63,7 +62,7 @@ class Host:
 
 
 def mount(source: str, where: Path, kind: str, options: str = "") -> None:
-    """Mount a file system; raises OSError as mount(2) does."""
+    """Mount a file system, which must be one; raises OSError as the system call does."""
     where.mkdir(parents=True, exist_ok=True)
     if _LIBC.mount(source.encode(), str(where).encode(), kind.encode(), 0, options.encode()) != 0:
         raise OSError(ctypes.get_errno(), f"{source}: {os.strerror(ctypes.get_errno())}")
@@ -84,7 +83,11 @@ def mounted(device: str, options: str = "") -> Iterator[Path]:
 def fsck(device: str) -> list[str]:
     """Return what e2fsck finds in a disk that is not mounted; it changes nothing."""
     done = subprocess.run(["e2fsck", "-fn", device], capture_output=True, text=True, check=False, close_fds=False)
-    return [] if done.returncode == 0 else [f"file system: e2fsck {done.returncode}: {' '.join(done.stdout.split())[:300]}"]
+    return (
+        []
+        if done.returncode == 0
+        else [f"file system: e2fsck {done.returncode}: {' '.join(done.stdout.split())[:300]}"]
+    )
 
 
 def live(orders: Orders, host: Host) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flap_life import Home, RoomyFiles, UnsyncedFiles, UnsyncedNames
@@ -13,6 +12,8 @@ from flap_life import Home, RoomyFiles, UnsyncedFiles, UnsyncedNames
 from edge.codec import to_json
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edge.files import Files
 
 DISK_BYTES = 32 * 2**20

@@ -146,7 +146,8 @@ def _slots(home: Home, ledger: Ledger, nexts: str | None) -> Iterator[str]:
     champion = slots.champion()
     if champion.alarms:
         yield f"at once: {'; '.join(champion.alarms)}"
-    slots.written(0)  # takes the lock, and so puts right what a cut left of a step
+    if new:
+        slots.written(0)  # takes the lock, and so puts right what a cut left of a step
     state = slots.state()
     for record in state.records:
         if slots.verified(record.slot).manifest_sha256 != record.sha256:

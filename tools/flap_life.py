@@ -10,11 +10,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flap_said import Claims, Events, House, Kept, Said, Step, Stock
@@ -38,7 +36,9 @@ from edge.updater import bind
 from edge.worth import Thresholds
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from edge.answers import Answer
     from edge.files import Files

@@ -43,7 +43,7 @@ def supplies(directory: Path, pushes: int) -> Supplies:
     if not (directory / "visits").exists():
         _visits(directory)
     if not made.push(pushes).exists():
-        _pushes(made, pushes)
+        make_pushes(made, pushes)
     return made
 
 
@@ -61,7 +61,8 @@ def _visits(directory: Path) -> None:
     shutil.rmtree(night)
 
 
-def _pushes(made: Supplies, count: int) -> None:
+def make_pushes(made: Supplies, count: int) -> None:
+    """Let an owner sign so many bundles, each newer than the one before, and pack what is then pushed."""
     for name in ("owner", "pushes"):
         shutil.rmtree(made.directory / name, ignore_errors=True)
     owner = made.directory / "owner"

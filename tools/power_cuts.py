@@ -63,6 +63,7 @@ class Cuts:
     acknowledged: int = 0
     under_way: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
+    broken_checks: int = 0
     took_s: float = 0.0
 
     def line(self) -> dict[str, Any]:
@@ -77,6 +78,7 @@ class Cuts:
             "acknowledged": self.acknowledged,
             "under_way": dict(self.under_way),
             "took_s": round(self.took_s, 1),
+            "broken_checks": self.broken_checks,
             "value": len(self.broken),
             "unit": "broken",
             "first_broken": self.broken[:3],
@@ -118,6 +120,9 @@ class Bench:
             cutting = False
             while (line := self._line(guest, until_s)) is not None:
                 self._hear(line)
+                if line.startswith(b"X "):
+                    self._begin_anew()
+                    return
                 if cut and line[:1] == awaited:
                     until_s, cutting = time.monotonic() + wait_s, True
                 steps += line.startswith(b"S ") and b'"done": true' in line
@@ -153,6 +158,10 @@ class Bench:
         except EOFError:
             return
 
+    def _begin_anew(self) -> None:
+        self._ledger = Ledger()
+        make_disk(self._disk)
+
     def _hear(self, line: bytes) -> None:
         kind, said = line[:1], line[2:]
         if kind == b"S":
@@ -162,11 +171,12 @@ class Bench:
         if kind == b"C":
             self._found.checks += 1
             self._found.items += self._ledger.items
-            self._found.broken += [f"cut {self._found.cuts}: {text}" for text in json.loads(said)]
+            complaints = [f"cut {self._found.cuts}: {text}" for text in json.loads(said)]
+            self._found.broken += complaints
+            self._found.broken_checks += bool(complaints)
         if kind == b"X":
             self._found.broken.append(f"cut {self._found.cuts}: the flap does not work: {json.loads(said)}")
-            self._ledger = Ledger()
-            self._disk = make_disk(self._disk)
+            self._found.broken_checks += 1
 
 
 def outcomes(place: Path, kernel: Path, stock: Supplies, cuts: int) -> list[Cuts]:

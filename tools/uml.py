@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from edge.errors import InputError
 
@@ -97,7 +97,7 @@ class Guest:
             )
         _GUESTS.add(self)
 
-    def __enter__(self) -> Guest:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 

@@ -10,7 +10,6 @@ writes a random subset: kept, lost, or torn (some of its sectors kept).
 
 from __future__ import annotations
 
-import random
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 from edge.errors import InputError
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Sequence
     from typing import BinaryIO
 
