@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 from cut_orders import Flaw, Orders, make_disk
 from cut_page import states_page
 from flap_said import Step
-from flap_supplies import supplies
+from flap_supplies import PUSHES, supplies
 from pages import replaced
 from uml import ROOT, Guest, end_guests_with_me, find_kernel
 from write_log import FLUSH, read_log
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
 
 SEED = 20261121
 GUESTS = 2
-PUSHES = 60
-"""More than a record comes to; the last is the one that shows that a flap still works."""
-
 LOG_BYTES = 2**30  # a sparse file
 STEPS = 200
 """A record's length; what is random in it comes from SEED."""
@@ -241,7 +238,7 @@ def _figures(wanted: argparse.Namespace) -> list[dict[str, Any]]:
     if wanted.anew:
         for directory in place.glob("states-*"):
             shutil.rmtree(directory)
-    bench = Bench(place, find_kernel(wanted.kernel), supplies(place / "supplies", PUSHES))
+    bench = Bench(place, find_kernel(wanted.kernel), supplies(place / "supplies"))
     figures = []
     for flaw in Flaw:
         states = wanted.states if flaw is Flaw.NONE else max(round(wanted.states * FLAWED_SHARE), 20)

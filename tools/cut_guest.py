@@ -41,6 +41,7 @@ POWER_OFF = 0x4321FEDC  # reboot(2), LINUX_REBOOT_CMD_POWER_OFF
 LOOP_SET_FD = 0x4C00  # linux/loop.h
 DM_TARGET_MSG = 0xC138FD0E  # linux/dm-ioctl.h: _IOWR(0xfd, 14, struct dm_ioctl)
 _DM_IOCTL = struct.Struct("=3I2IIiIIIQ128s136s")  # struct dm_ioctl there, 312 bytes
+MODULES = Path("/usr/lib/uml/modules")
 LINE, DISK, IMAGE = Path("/dev/ttyS0"), Path("/run/disk"), Path("/run/image")
 QUIETLY = structlog.make_filtering_bound_logger(logging.CRITICAL)
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -90,6 +91,13 @@ def fsck(device: str) -> list[str]:
     )
 
 
+def load(*names: str) -> None:
+    """Load kernel modules where this kernel has them not built in, as that of Debian's package."""
+    for name in names:
+        for path in MODULES.glob(f"{os.uname().release}/kernel/**/{name}.ko"):
+            subprocess.run(["insmod", str(path)], check=True, close_fds=False)
+
+
 def live(orders: Orders, host: Host) -> None:
     """Live until the power goes; a flap that is not whole says so and lives on as far as it can."""
     supplies = Supplies(Path(orders.supplies))
@@ -112,6 +120,7 @@ def live(orders: Orders, host: Host) -> None:
 
 def record(orders: Orders, host: Host) -> None:
     """Live on a logged disk. Each line that is said is first marked in the log, by its number."""
+    load("dm-mod", "dm-log-writes")
     size = int(Path("/sys/class/block/ubda/size").read_text(encoding="ascii"))
     _dmsetup("create", "logged", "--table", f"0 {size} log-writes {DATA} {LOG}")
     number = 0
@@ -180,6 +189,7 @@ def examined(loop: str, said: list[Said], heard: int, supplies: Supplies, push: 
 
 
 def _loop(size: int) -> str:
+    load("loop")
     with IMAGE.open("wb") as image:
         image.truncate(size)
     with IMAGE.open("r+b") as image, Path("/dev/loop0").open("r+b", buffering=0) as loop:

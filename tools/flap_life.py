@@ -27,7 +27,7 @@ from edge.journal import Journal
 from edge.messages import BootMoment, Mode
 from edge.record import read_record
 from edge.recorder import Keeping, Recorder
-from edge.slots import MODELS, POINTER, Slots
+from edge.slots import MODELS, POINTER, SlotName, Slots
 from edge.slots.moves import MAX_RESETS
 from edge.spool import Spool
 from edge.trying import Tried
@@ -65,7 +65,7 @@ _WEIGHTS = {
     Step.PUSH: 3,
     Step.UPDATE: 4,
     Step.PROMOTE: 2,
-    Step.ROLL_BACK: 1,
+    Step.ROLL_BACK: 2,
     Step.START: 1,
     Step.SETTLE: 1,
     Step.WRITE_DOWN: 2,
@@ -216,13 +216,7 @@ class Life:
 
     def do(self, step: Step, rng: random.Random) -> None:
         """Do one step, which may come to nothing."""
-        if step in (Step.PROMOTE, Step.ROLL_BACK) and self._slots.state().candidate is None:
-            return
-        if step is Step.PROMOTE and self._slots.state().trial is None:
-            return
-        if step is Step.START and self._slots.state().resets >= MAX_RESETS - 1:
-            return  # one more that never settles, and it is rules only: as it should be, but no flap to test
-        if step is Step.PUSH and not self._supplies.push(self._pushed + 1).exists():
+        if not self._possible(step):
             return
         act = {
             Step.VISIT: self._visit,
@@ -237,6 +231,16 @@ class Life:
             self._slot_step(step)
         else:
             act(step, rng)
+
+    def _possible(self, step: Step) -> bool:
+        state = self._slots.state()
+        if step is Step.PROMOTE:
+            return state.trial is not None
+        if step is Step.ROLL_BACK:
+            return state.candidate is not None or state.champion is not SlotName.FACTORY
+        if step is Step.START:  # one more that never settles may make it rules only: right, but no flap to test
+            return state.resets < MAX_RESETS - 1
+        return step is not Step.PUSH or self._supplies.push(self._pushed + 1).exists()
 
     def _visit(self, step: Step, rng: random.Random) -> None:
         self._begin(step)

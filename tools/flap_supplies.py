@@ -20,6 +20,9 @@ from edge.daemon import Daemon, StopFlag, Stores
 if TYPE_CHECKING:
     from pathlib import Path
 
+PUSHES = 120
+"""More than a life comes to; ``crash_states`` shows with the last that a flap still works."""
+
 FILLING = 12_000
 """Characters in each file of a bundle: so that each takes several blocks of the disk."""
 
@@ -36,14 +39,14 @@ class FixedPassphrase:
         return "keys of a disk under test"
 
 
-def supplies(directory: Path, pushes: int) -> Supplies:
-    """Return supplies with so many pushes, made where they are missing; the simulated night takes half a minute."""
+def supplies(directory: Path) -> Supplies:
+    """Return supplies, made where they are missing; the simulated night takes half a minute."""
     made = Supplies(directory)
     directory.mkdir(parents=True, exist_ok=True)
     if not (directory / "visits").exists():
         _visits(directory)
-    if not made.push(pushes).exists():
-        make_pushes(made, pushes)
+    if not made.push(PUSHES).exists():
+        make_pushes(made, PUSHES)
     return made
 
 

@@ -38,13 +38,12 @@ if TYPE_CHECKING:
     from flap_life import Supplies
 
 SEED = 20261121
-PUSHES = 60
 CUTS_PER_DISK = 10
 LANES = 2
 FLAWED_SHARE = 0.1
 """Of the cuts, on a flap that waits for nothing."""
 RECOVERING_SHARE = 0.2
-LIVING_S, RECOVERING_S = 4.0, 1.5
+LIVING_S, RECOVERING_S = 3.0, 1.5
 """The cut falls so long after the check's end, or after the guest began to mount, at the latest."""
 PATIENCE_S = 180.0
 LAST_STEPS = 10
@@ -214,7 +213,7 @@ def main() -> int:
     began_s = time.monotonic()
     try:
         place, kernel = wanted.out.resolve(), find_kernel(wanted.kernel)
-        found = outcomes(place, kernel, supplies(place / "supplies", PUSHES), wanted.cuts)
+        found = outcomes(place, kernel, supplies(place / "supplies"), wanted.cuts)
     except (InputError, TimeoutError) as error:
         print(f"power_cuts: {error}", file=sys.stderr)
         return 2
