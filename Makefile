@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push soak mutants attacks lock clean drift rehearse-push s3-test unit-tools unit-check apt install uninstall install-test aarch64 aarch64-tools pi-pins
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push soak mutants attacks lock clean drift rehearse-push s3-test unit-tools unit-check apt install uninstall install-test aarch64 aarch64-tools pi-pins power-cuts crash-states cut-tools
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,19 @@ door-events: setup ## random events against door, coil and interlock, into docs/
 slot-faults: setup ## cut the power and fail the disk at every call of every step of the model slots, into docs/push.md
 	$(BIN)/python tools/slot_faults.py --write docs/push.md
 	$(BIN)/python tools/update_faults.py --write docs/push.md
+
+CUTS ?= 200
+
+power-cuts: setup ## kill a user-mode Linux at random instants while its flap records and updates, into docs/reliability.md; CUTS=10 is short
+	$(BIN)/python tools/power_cuts.py --cuts $(CUTS) --write docs/reliability.md
+
+STATES ?= 10000
+
+crash-states: setup ## thousands of disks that a cut could leave, made from one run's writes and flushes, into docs/reliability.md; STATES=200 is short, ANEW=1
+	$(BIN)/python tools/crash_states.py --states $(STATES) $(if $(ANEW),--anew) --write docs/reliability.md
+
+cut-tools: ## install what these two need: a user-mode Linux, unless build/vm has one, and dmsetup (Debian; asks for root)
+	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends user-mode-linux dmsetup e2fsprogs kmod
 
 MUTANTS ?= 10000
 

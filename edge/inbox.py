@@ -185,7 +185,7 @@ class Inbox:
         Raises:
             OSError: the directory cannot be written.
         """
-        self._files.make_directory(self.directory)
+        self._made(self.directory)
         handle = os.open(self.directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
         try:
             yield _locked(handle)
@@ -258,7 +258,7 @@ class Inbox:
     def _put_in_place(self, names: tuple[str, ...]) -> None:
         files, here = self._files, self.directory
         for part in (METADATA, TARGETS):
-            files.make_directory(here / part)
+            self._made(here / part)
         if ANSWER in files.names(here):
             files.remove_file(here / ANSWER)  # it was about the push before
             files.sync_directory(here)
@@ -267,14 +267,27 @@ class Inbox:
             if name != commit:
                 files.rename(here / ARRIVING / name, here / name)
         for part in (TARGETS, METADATA):
-            files.sync_directory(here / part)
+            self._sync(part)
         files.rename(here / ARRIVING / commit, here / commit)
-        files.sync_directory(here / METADATA)
+        self._sync(METADATA)
         self._clear_arriving()
         for part in (METADATA, TARGETS):
             for name in files.names(here / part):
                 if f"{part}/{name}" not in names:
                     files.remove_file(here / part / name)
+
+    def _made(self, directory: Path) -> None:
+        """Make a directory that is missing, so that it lasts. One that is there may lie where we may only pass."""
+        try:
+            self._files.names(directory)
+        except FileNotFoundError:
+            self._files.make_directory(directory)
+            self._files.sync_directory(directory.parent)
+
+    def _sync(self, part: str) -> None:
+        """Let what was renamed last: a name is sure to have moved once both directories are on the disk (fsync(2))."""
+        self._files.sync_directory(self.directory / part)
+        self._files.sync_directory(self.directory / ARRIVING / part)
 
     def _clear_arriving(self) -> None:
         arriving = self.directory / ARRIVING

@@ -231,6 +231,27 @@ def test_a_power_cut_at_any_call_leaves_old_or_new(tmp_path: Path, fate: Fate) -
     print(f"power cut ({fate}) at each of {calls} calls: 0 broken")
 
 
+def test_the_first_push_of_all_lasts_once_it_was_taken(tmp_path: Path) -> None:
+    """When ``take`` has returned, no power cut takes the push away, nor the directories that were made for it."""
+    data = _tar(_repository(1))
+
+    def take(files: FaultFiles) -> None:
+        inbox = Inbox(files.root / "state" / "incoming", files)
+        with inbox.held():
+            inbox.take(io.BytesIO(data), len(data))
+
+    roots = [tmp_path / "whole", tmp_path / "cut"]
+    for root in roots:
+        (root / "state").mkdir(parents=True)
+    whole = FaultFiles(roots[0])
+    take(whole)
+    cut = CutFiles(roots[1], whole.calls + 1, Fate.LOST)
+    take(cut)
+    with pytest.raises(PowerCut):
+        cut.names(roots[1])
+    assert _repository(1) == _lies(roots[1] / "state" / "incoming")
+
+
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
 def test_a_disk_error_at_any_call_leaves_old_or_new(tmp_path: Path, number: int) -> None:
     """Whichever call of the disk fails, the inbox holds the old repository whole or the new one."""
