@@ -66,8 +66,14 @@ def adopt(arguments: argparse.Namespace) -> int:
 
 
 def _note(state: Path, detail: str) -> None:
-    """Put the adoption into the journal; one that cannot be written undoes nothing."""
-    with closing(Journal.open(state / "journal.sqlite")) as journal:
+    """Put the adoption into the daemon's journal; one that cannot be written undoes nothing.
+
+    None is begun here: it would be root's, and the daemon could not write it.
+    """
+    if not (state / "journal.sqlite").exists():
+        print("catflap: adopted, but not noted: there is no journal yet", file=sys.stderr)
+        return
+    with closing(Journal(state / "journal.sqlite")) as journal:
         journal.add_event(datetime.now(UTC), "adopted", detail)
         failure = journal.failure
     if failure is not None:
