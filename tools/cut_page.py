@@ -20,13 +20,14 @@ RULE_OF_THREE = 3
 
 CUTS_NOTE = """\
 Each disk goes through its cuts one after the other. Looked for is every acknowledged thing: journal rows, events, heat
-and house state, spool records (all their bytes), the slots' pointer and the bundles that it names, the push in the inbox,
-its answer, the trusted metadata; and e2fsck must be content. A killed machine loses its memory, never a disk's cache."""
+and house state, spool records (all their bytes), the slots' pointer and the bundles that it names, the push in the
+inbox, its answer, the trusted metadata; and e2fsck must be content. A killed machine loses its memory, never a disk's
+cache."""
 STATES_NOTE = """\
 In each state ext4 is mounted, everything acknowledged before that point of the log is looked for as above, the flap
-records one more visit and takes one more push all the way to champion, and e2fsck must be content. Simulated are the visits
-(a simulated night's, again and again), the trial of a bundle and the free space. A disk that reorders across a flush, or
-that damages what it does not write, is not modelled."""
+records one more visit and takes one more push all the way to champion, and e2fsck must be content. Simulated are the
+visits (a simulated night's, again and again), the trial of a bundle and the free space. A disk that reorders across a
+flush, or that damages what it does not write, is not modelled."""
 
 
 def cuts_page(lines: Sequence[dict[str, Any]], kernel: Path, took_s: float) -> str:
