@@ -14,9 +14,11 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import os
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -101,7 +103,7 @@ def main() -> int:
             told = _about(bench, answers)
             _core(bench, answers, few)
             counts = _counts(bench, answers, [CPU] if arguments.quick else list(CPUS))
-    except (MissingError, DifferError, subprocess.CalledProcessError) as error:
+    except (MissingError, DifferError, subprocess.SubprocessError) as error:
         print(f"aarch64: {error}", file=sys.stderr)
         return 1
     if arguments.write:
@@ -117,10 +119,16 @@ def _core(bench: Bench, answers: Answers, few: int | None) -> None:
         _golden(bench, answers, runtime)
     _nights(bench, answers, NIGHTS[:few])
     films = [_film(bench, scene) for scene in FILMS[:few]]
-    for runtime in RUNTIMES:
-        _replayed(bench, answers, f"`catflap replay` of {len(films)} films, {runtime}", [*films, "--runtime", runtime])
     spools = [_spool(bench, scene) for scene in RECORDED[:few]]
-    _replayed(bench, answers, f"`catflap replay` of the spool records of {len(spools)} nights, litert", spools)
+    kinds = {
+        f"`catflap replay` of {len(films)} films, {RUNTIMES[0]}": [*films, "--runtime", RUNTIMES[0]],
+        f"`catflap replay` of {len(films)} films, {RUNTIMES[1]}": [*films, "--runtime", RUNTIMES[1]],
+        f"`catflap replay` of the spool records of {len(spools)} nights": spools,
+    }
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        asked = pool.map(lambda paths: bench.both("-m", "edge.cli", "replay", "--json", *paths), kinds.values())
+        for what, ran in zip(kinds, asked, strict=True):
+            _replayed(answers, what, *ran)
 
 
 # --- what is compared ------------------------------------------------------------------------------------------------
@@ -186,14 +194,17 @@ def _golden(bench: Bench, answers: Answers, runtime: str) -> None:
 
 
 def _nights(bench: Bench, answers: Answers, scenes: Sequence[str]) -> None:
-    alike = 0
-    for scene in scenes:
-        arguments = ("-m", "edge.cli", "demo", str(_scene(scene)), "--speed", "0", "--out")
-        mine = _well(bench.here.run([*arguments, str(bench.place / "here" / scene)]))
-        theirs = _well(bench.there.run([*arguments, str(bench.place / "there" / scene)]))
-        alike += _visits(mine) == _visits(theirs)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        alike = sum(pool.map(lambda scene: _alike(bench, scene), scenes))
     answers.say("simulated nights through the daemon (`catflap demo --speed 0`): every line alike",
                 f"{alike} of {len(scenes)} ({', '.join(scenes)})", right=alike == len(scenes))  # fmt: skip
+
+
+def _alike(bench: Bench, scene: str) -> bool:
+    arguments = ("-m", "edge.cli", "demo", str(_scene(scene)), "--speed", "0", "--out")
+    mine = _well(bench.here.run([*arguments, str(bench.place / "here" / scene)]))
+    theirs = _well(bench.there.run([*arguments, str(bench.place / "there" / scene)]))
+    return _visits(mine) == _visits(theirs)
 
 
 def _visits(printed: str) -> list[str]:
@@ -201,9 +212,10 @@ def _visits(printed: str) -> list[str]:
     return printed.splitlines()[:-3]
 
 
-def _replayed(bench: Bench, answers: Answers, what: str, arguments: Sequence[str]) -> None:
-    asked = ("-m", "edge.cli", "replay", "--json", *arguments)
-    mine, theirs = ([json.loads(line) for line in ran.output.splitlines()] for ran in bench.both(*asked))
+def _replayed(answers: Answers, what: str, here: Ran, there: Ran) -> None:
+    mine, theirs = ([json.loads(line) for line in ran.output.splitlines()] for ran in (here, there))
+    if not mine:
+        raise DifferError(f"{what}: nothing was judged: {here.complaint.splitlines()[-1:]}")
     pairs = list(zip(mine, theirs, strict=False))
     verdicts = sum(one["verdict"] == other["verdict"] for one, other in pairs)
     lines = sum(one == other for one, other in pairs)

@@ -18,7 +18,7 @@ from arm64_root import BUILD, PYTHON, ROOT, program, root, wheels
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LONGEST_S = 1200.0
+LONGEST_S = 3600.0
 CPU = "cortex-a72"
 
 

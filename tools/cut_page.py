@@ -18,6 +18,17 @@ if TYPE_CHECKING:
 RULE_OF_THREE = 3
 """Nothing in n trials: the rate is at most 3/n, at 95 per cent (Hanley and Lippman-Hand, JAMA 249, 1983)."""
 
+CUTS_NOTE = """\
+Each disk goes through its cuts one after the other. Looked for is every acknowledged thing: journal rows, events, heat
+and house state, spool records (all their bytes), the slots' pointer and the bundles that it names, the push in the
+inbox, its answer, the trusted metadata; and e2fsck must be content. A killed machine loses its memory, never a disk's
+cache."""
+STATES_NOTE = """\
+In each state ext4 is mounted, everything acknowledged before that point of the log is looked for as above, the flap
+records one more visit and takes one more push all the way to champion, and e2fsck must be content. Simulated are the
+visits (a simulated night's, again and again), the trial of a bundle and the free space. A disk that reorders across a
+flush, or that damages what it does not write, is not modelled."""
+
 
 def cuts_page(lines: Sequence[dict[str, Any]], kernel: Path, took_s: float) -> str:
     """Return the figures of ``power_cuts``."""
@@ -36,6 +47,8 @@ def cuts_page(lines: Sequence[dict[str, Any]], kernel: Path, took_s: float) -> s
             "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
             *(row for row in rows if row),
             "",
+            CUTS_NOTE,
+            "",
             f"What was under way when the power went: {where}.",
         ]
     )
@@ -48,6 +61,8 @@ def states_page(lines: Sequence[dict[str, Any]], kernel: Path, took_s: float) ->
     return "\n".join(
         [
             _made_on(kernel, took_s),
+            "",
+            STATES_NOTE,
             "",
             f"The recorded run: {steps}; {sound['acknowledgements']} acknowledgements.",
             "",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from pi_board import Kernel
 
-LONGEST_S = 900.0
+LONGEST_S = 1800.0
 DRIVEN = "gpio_out hi"
 KEEP = "pinctrl_bcm2835.persist_gpio_outputs=1"
 RESET = "reset"

@@ -43,11 +43,12 @@ LANES = 2
 FLAWED_SHARE = 0.1
 """Of the cuts, on a flap that waits for nothing."""
 RECOVERING_SHARE = 0.2
-LIVING_S, RECOVERING_S = 3.0, 1.5
-"""The cut falls so long after the check's end, or after the guest began to mount, at the latest."""
+MAX_LINES = 60
+"""The cut falls after a random number of lines below this, and then a random time of up to two lines more: machines are
+not equally fast, and a busy one does little in a second."""
 PATIENCE_S = 180.0
-LAST_STEPS = 10
-"""Steps that a flap must do after the last cut."""
+LAST_LINES = 20
+"""What a flap must get through after the last cut, in lines: ten steps."""
 
 
 @dataclass(slots=True)
@@ -93,6 +94,7 @@ class Bench:
         self._place, self._kernel, self._supplies, self._flaw, self._seed = place, kernel, stock, flaw, seed
         self._disk = make_disk(place / "disk.img")
         self._ledger = Ledger()
+        self._check_s, self._line_s = 1.0, 0.1
         self._rng = random.Random(seed)  # noqa: S311 - when to cut, no secret
         self._found = Cuts(flaw)
 
@@ -113,27 +115,44 @@ class Bench:
     def _boot(self, *, cut: bool) -> None:
         """Switch on, look, live, cut."""
         recovering = cut and self._rng.random() < RECOVERING_SHARE
-        wait_s = self._rng.uniform(0, RECOVERING_S if recovering else LIVING_S)
         with self._guest() as guest:
-            until_s, steps, awaited = time.monotonic() + PATIENCE_S, 0, b"M" if recovering else b"C"
-            cutting = False
+            if not self._await(guest, b"M", 1) or (not recovering and not self._await(guest, b"C", 1)):
+                return
+            if not cut:
+                self._await(guest, b"S", LAST_LINES)
+                return
+            if not recovering and not self._await(guest, b"S", self._rng.randrange(MAX_LINES)):
+                return
+            until_s = time.monotonic() + self._rng.uniform(0, 2 * (self._check_s if recovering else self._line_s))
             while (line := self._line(guest, until_s)) is not None:
                 self._hear(line)
-                if line.startswith(b"X "):
-                    self._begin_anew()
-                    return
-                if cut and line[:1] == awaited:
-                    until_s, cutting = time.monotonic() + wait_s, True
-                steps += line.startswith(b"S ") and b'"done": true' in line
-                if not cut and steps > LAST_STEPS:
-                    return
-            if not cutting:
-                raise TimeoutError(f"the guest said nothing for {PATIENCE_S:g} s; see {self._place / 'console'}")
             guest.cut()
             self._drain(guest)
         self._found.cuts += 1
         self._found.recovering += recovering
         self._found.under_way[str(self._ledger.under_way or "nothing")] += 1
+
+    def _await(self, guest: Guest, kind: bytes, count: int) -> bool:
+        """Hear so many lines of a kind; False: the flap failed, and the next one begins on a new disk."""
+        began_s = time.monotonic()
+        for _ in range(count):
+            while True:
+                line = self._line(guest, time.monotonic() + PATIENCE_S)
+                if line is None:
+                    raise TimeoutError(f"the guest said nothing for {PATIENCE_S:g} s; see {self._place / 'console'}")
+                self._hear(line)
+                if line[:1] == b"X":
+                    self._ledger = Ledger()
+                    make_disk(self._disk)
+                    return False
+                if line[:1] == kind:
+                    break
+        took_s = time.monotonic() - began_s
+        if kind == b"C":
+            self._check_s = took_s
+        if kind == b"S" and count:
+            self._line_s = took_s / count
+        return True
 
     def _guest(self) -> Guest:
         ledger, orders = self._place / "ledger.json", self._place / "orders.json"
@@ -156,10 +175,6 @@ class Bench:
                 self._hear(line)
         except EOFError:
             return
-
-    def _begin_anew(self) -> None:
-        self._ledger = Ledger()
-        make_disk(self._disk)
 
     def _hear(self, line: bytes) -> None:
         kind, said = line[:1], line[2:]

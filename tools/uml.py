@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -43,16 +44,18 @@ def find_kernel(given: Path | None) -> Path:
     raise InputError(f"no user-mode Linux: neither {names}; apt install user-mode-linux, or --kernel FILE")
 
 
-_GUESTS: set[Guest] = set()
+_GROUPS: set[int] = set()
+"""The process groups of the guests that run."""
 
 
 def end_guests_with_me() -> None:
     """Let SIGTERM and SIGINT cut every guest before they end this process: a guest is no child of its terminal."""
 
     def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the form signal() asks for
-        for guest in tuple(_GUESTS):
-            guest.cut()
-        os._exit(128 + number)
+        for group in tuple(_GROUPS):
+            with suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+        os._exit(128 + number)  # no lock is asked for on the way: whoever holds it may be waiting for this very signal
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
@@ -95,7 +98,7 @@ class Guest:
                 pass_fds=[handle],
                 start_new_session=True,
             )
-        _GUESTS.add(self)
+        _GROUPS.add(self._process.pid)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -105,7 +108,6 @@ class Guest:
         """Cut it, if it still runs."""
         self.cut()
         self._line.close()
-        _GUESTS.discard(self)
 
     def line(self, until_s: float) -> bytes | None:
         """Return the next line; None when it is ``until_s`` (monotonic) without one.
@@ -143,6 +145,7 @@ class Guest:
         """Cut the power: every process of the machine is gone, with all that was in its memory."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
+        _GROUPS.discard(self._process.pid)
         self._process.wait()
 
     def _read(self) -> bytes:
