@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import ssl
 import subprocess
@@ -54,10 +55,13 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 @pytest.fixture
 def bucket(endpoint: str) -> Iterator[Client]:
-    """A client of the server, with an empty bucket."""
+    """A client of the server, with an empty bucket that everybody may read; flaps poll it without an account."""
     del endpoint
     client = boto3.client("s3")
     client.create_bucket(Bucket="flaps")
+    readable = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::flaps/*"}
+    policy = {"Version": "2012-10-17", "Statement": [readable]}
+    client.put_bucket_policy(Bucket="flaps", Policy=json.dumps(policy))
     yield client
     client.close()
 
