@@ -51,7 +51,8 @@ def main() -> None:
     tell("held", pins=levels())
     end(holder, signal.SIGKILL)
     tell("killed", pins=levels())
-    tell("rested", status=rest(), pins=levels())
+    rest()
+    tell("rested", pins=levels())
     end(hold(wanted), signal.SIGTERM)
     tell("ended", pins=levels())
     hold(wanted)
@@ -109,10 +110,12 @@ def _hold(wanted: config.Config, say: int) -> None:
     pins.close()
 
 
-def rest() -> int:
-    """Run what the unit's ExecStopPost= runs, as a process of its own; return its status."""
+def rest() -> None:
+    """Run what the unit's ExecStopPost= runs, as a process of its own."""
     command = (sys.executable, "-m", "edge.cli", "rest", "--config", str(CONFIGURATION))
-    return subprocess.run(command, env={}, check=False).returncode
+    status = subprocess.run(command, env={}, check=False).returncode
+    if status != 0:
+        stop(f"catflap rest ended with status {status}")
 
 
 def end(process: int, how: signal.Signals) -> None:
