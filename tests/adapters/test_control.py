@@ -204,7 +204,7 @@ def test_a_line_too_long_is_refused_and_its_client_dropped(house: House, length:
         (b"[]", '[] is not an object such as {"command": "status"}'),
         (b"{}", "command: None is not one of status, unlock, lock, unlock_panic, mode, let_in, clear, promote"),
         (b'{"command": "live"}', "command: 'live' is not one of status, unlock, lock,"),
-        (b'{"command": "unlok"}', "rollback; did you mean unlock?"),
+        (b'{"command": "unlok"}', "label; did you mean unlock?"),
         (b'{"command": "lock", "for_s": 3}', "for_s: no such key (known here: command)"),
         (b'{"command": "mode"}', "mode: None is not one of in_and_out, in_only, out_only, locked"),
         (b'{"command": "mode", "mode": "open"}', "mode: 'open' is not one of in_and_out,"),
