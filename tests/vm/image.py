@@ -9,6 +9,7 @@ project's installer has run, inside the running machine, as on a Pi. None of it 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -18,7 +19,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vm.machine import BUILD, LINUX, SHARE, Machine
+from vm.kernel import find
+from vm.machine import BUILD, SHARE, Machine
+
+from edge.adapters.sim.film import film_scene
+from edge.adapters.video import RecordedCamera
+from edge.config import CameraConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,6 +50,8 @@ DISK_BYTES = 2_500_000_000
 PYTHON = "/usr/local/lib/python3.11/dist-packages"
 LIBCAMERA = "/usr/lib/x86_64-linux-gnu/python3.11/site-packages"
 """Where the backport puts it, off the path of Debian's Python."""
+GLIBC_MINOR = 36
+"""Bookworm has glibc 2.36; wheels for any older one run there."""
 WHEELS = BUILD / "wheels"
 INSTALL_S = 600.0
 
@@ -130,9 +138,10 @@ def _project_files() -> list[Path]:
 
 
 def _bench_key() -> str:
-    guest = [path for path in (HERE / "guest").rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    kernel = hashlib.sha256(LINUX.read_bytes()).hexdigest()[:16]
-    return f"{kernel} {_files_key([*guest, HERE / 'image.py', HERE / 'pi-packages.txt'], 'bench')}"
+    guest = [path for part in ("guest", "scenes") for path in (HERE / part).rglob("*") if path.is_file()]
+    guest = [path for path in guest if path.suffix != ".pyc"]
+    modules = sorted((BUILD / "modules").rglob("*.ko"))
+    return _files_key([find(), *modules, *guest, HERE / "image.py", HERE / "pi-packages.txt"], "bench")
 
 
 def _base() -> Path:
@@ -186,9 +195,27 @@ def _bench_files(over: Path) -> None:
         for path in (HERE / "guest").glob(f"*.{kind}"):
             shutil.copy(path, folder)
     _enable(units)
+    for name, place in (("60-pi.rules", "etc/udev/rules.d"), ("bench.conf", "etc/systemd/system/catflap.service.d")):
+        (over / place).mkdir(parents=True, exist_ok=True)
+        shutil.copy(HERE / "guest" / name, over / place)
+    _films(bench / "films")
     (over / "etc" / "hostname").write_text("flap\n", encoding="ascii")
     (over / "etc" / "hosts").write_text("127.0.0.1 localhost flap\n", encoding="ascii")
     (over / "etc" / "machine-id").write_text(f"{hashlib.sha256(b'bench').hexdigest()[:32]}\n", encoding="ascii")
+
+
+def _films(folder: Path) -> None:
+    """Render what the camera of the bench will see, as raw grey pictures one after the other."""
+    folder.mkdir()
+    for scene in sorted((HERE / "scenes").glob("*.toml")):
+        film = folder / f"{scene.stem}.avi"
+        film_scene(scene, film)
+        config = CameraConfig(kind="video", source=str(film))
+        camera = RecordedCamera(config)
+        with (folder / f"{scene.stem}.grey").open("wb") as raw, contextlib.suppress(EOFError):
+            while (frame := camera.newest(0.0)) is not None:
+                raw.write(frame.grey.tobytes())
+        film.unlink()
 
 
 def _enable(units: Path) -> None:
@@ -209,9 +236,25 @@ def _install(image: Path) -> None:
     _remove(share)
     stage(share)
     shutil.copytree(wheels(), share / "wheels")
+    for name in ("install.sh", "catflap.toml"):
+        shutil.copy(HERE / "guest" / name, share)
+    _run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--wheel-dir",
+            str(share / "wheels"),
+            str(share / "catflap"),
+        ]
+    )
     with Machine(image, writable=True, share=share) as machine:
         machine.wait()
-        print(machine.expect(f"bash {SHARE}/catflap/tests/vm/guest/install.sh", INSTALL_S), file=sys.stderr)
+        print(machine.expect(f"bash {SHARE}/install.sh", INSTALL_S), file=sys.stderr)
         machine.power_off()
     _remove(share)
 
@@ -225,7 +268,8 @@ def _fetch_wheels(lock: Path, folder: Path) -> None:
 
 
 def _pip(verb: str, *words: str) -> None:
-    platforms = [f"--platform=manylinux{name}_x86_64" for name in ("_2_34", "_2_28", "_2_17", "2014")]
+    names = ("2014", "2010", "1", *(f"_2_{minor}" for minor in range(5, GLIBC_MINOR + 1)))
+    platforms = [f"--platform=manylinux{name}_x86_64" for name in names]
     target = ["--python-version=3.11", "--implementation=cp", "--abi=cp311", "--abi=abi3", "--abi=none", *platforms]
     _run([sys.executable, "-m", "pip", verb, "--quiet", "--only-binary=:all:", *target, *words])
 

@@ -97,6 +97,7 @@ class Machine:
         ]
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
+        self._serial: socket.socket | None = None
         self._pending = b""
         self._number = 0
         self.booted_s = 0.0
@@ -121,6 +122,13 @@ class Machine:
         return self._line
 
     @property
+    def serial(self) -> socket.socket:
+        """This end of its second serial line, /dev/ttyS1 inside."""
+        if self._serial is None:
+            raise MachineError("the machine is not running; start it first")
+        return self._serial
+
+    @property
     def alive(self) -> bool:
         """Whether its kernel runs."""
         return self._process is not None and self._process.poll() is None
@@ -130,15 +138,16 @@ class Machine:
         if self.alive:
             raise MachineError("the machine is running already")
         here, there = socket.socketpair()
+        self._serial, far = socket.socketpair()
         self._line, self._pending = here, b""
-        with there, self.console.open("ab") as console:
+        with there, far, self.console.open("ab") as console:
             self._started_s = time.monotonic()
             self._process = subprocess.Popen(
-                [*self._words, f"ssl0=fd:{there.fileno()},fd:{there.fileno()}"],
+                [*self._words, *(f"ssl{n}=fd:{end},fd:{end}" for n, end in enumerate((there.fileno(), far.fileno())))],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
-                pass_fds=(there.fileno(),),
+                pass_fds=(there.fileno(), far.fileno()),
                 start_new_session=True,
             )
 
@@ -224,9 +233,10 @@ class Machine:
 
     def _hang_up(self) -> None:
         self._process = None
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        for end in (self._line, self._serial):
+            if end is not None:
+                end.close()
+        self._line = self._serial = None
 
     def _word(self, until_s: float) -> dict[str, Any]:
         """Return the next thing the agent says."""

@@ -33,6 +33,7 @@ def main() -> None:
     (RUN / "bolt-at-boot").write_text(
         (lines / f"sim_gpio{BOLT}" / "value").read_text(encoding="ascii"), encoding="ascii"
     )
+    Path("/dev/serial0").symlink_to("ttyS1")
     pretend_to_be_a_pi()
 
 
