@@ -11,6 +11,7 @@ import hashlib
 import math
 import os
 import stat
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -159,8 +160,9 @@ class Golden:
 
 
 def factory_directory() -> Path:
-    """Return the directory of the bundle that ships: ``models/factory`` beside the package."""
-    return Path(__file__).resolve().parent.parent / "models" / "factory"
+    """Return the directory of the bundle that ships: in a checkout beside the package, else where the wheel put it."""
+    checkout = Path(__file__).resolve().parent.parent / "models" / "factory"
+    return checkout if checkout.is_dir() else Path(sys.prefix) / "share" / "catflap" / "models" / "factory"
 
 
 def load(directory: Path) -> Bundle:
