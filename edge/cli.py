@@ -72,6 +72,9 @@ def _device(add: Callable[..., argparse.ArgumentParser]) -> None:
     _config_option(doctor)
     _json_option(doctor)
     doctor.set_defaults(act="device:doctor")
+    rest = add("rest", help="take the power off the bolt (what the unit runs when the daemon has ended)")
+    _config_option(rest)
+    rest.set_defaults(act="rest:rest")
 
 
 def _night(add: Callable[..., argparse.ArgumentParser]) -> None:

@@ -63,6 +63,7 @@ FLOORS: dict[str, int] = {
     "replay": 7,
     "doctor": 7,
     "simulation": 7,
+    "rest": 7,
     "demo": 8,
     "commands": 9,
     "cli": 10,
