@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+PARTS = re.compile(
+    r"(edge|models/factory|requirements|systemd|firmware/boot|tools/(install|push)\w*\.py|docs/catflap\.toml)(/|$)"
+    r"|(pyproject\.toml|README\.md|LICENSE)$"
+)
+"""What of the project a flap is installed from, and pushed to with."""
 SUITE = "bookworm"
 PACKAGES = (
     *("systemd", "systemd-sysv", "udev", "dbus", "kmod", "procps", "iproute2", "e2fsprogs", "adduser", "sudo", "acl"),
@@ -53,7 +58,16 @@ LIBCAMERA = "/usr/lib/x86_64-linux-gnu/python3.11/site-packages"
 GLIBC_MINOR = 36
 """Bookworm has glibc 2.36; wheels for any older one run there."""
 WHEELS = BUILD / "wheels"
-INSTALL_S = 600.0
+PLACES = {
+    "60-pi.rules": "etc/udev/rules.d",
+    "bench.conf": "etc/systemd/system/catflap.service.d",
+    "catflap.toml": "etc/catflap",
+}
+"""Where the bench's other files go."""
+GPIO_GID = 986
+"""Raspberry Pi OS has the group from the beginning, so that its udev rule finds it."""
+INSTALL = f"python3 {SHARE}/catflap/tools/install.py --any-machine --wheels {SHARE}/wheels"
+INSTALL_S = 900.0
 
 
 def root_image() -> Path:
@@ -78,10 +92,10 @@ def stage(folder: Path, version: str = "") -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
     if version:
-        project = source / "pyproject.toml"
+        project = source / "edge" / "__init__.py"
         text = project.read_text(encoding="utf-8")
         project.write_text(
-            re.sub(r'^version = ".*"', f'version = "{version}"', text, flags=re.MULTILINE), encoding="utf-8"
+            re.sub(r'^__version__ = ".*"', f'__version__ = "{version}"', text, flags=re.MULTILINE), encoding="utf-8"
         )
     return source
 
@@ -132,9 +146,7 @@ def _project_files() -> list[Path]:
         text=True,
     )
     paths = [ROOT / name for name in listed.stdout.split("\0") if name]
-    return [
-        path for path in paths if path.is_file() and path.relative_to(ROOT).parts[0] not in {"docs", "tests", ".ci"}
-    ]
+    return [path for path in paths if path.is_file() and PARTS.match(str(path.relative_to(ROOT)))]
 
 
 def _bench_key() -> str:
@@ -171,7 +183,7 @@ def _disk(image: Path) -> None:
 mkdir {tree}; tar -xf {_base()} -C {tree} --exclude ./dev/*
 cp -r --no-preserve=ownership {over}/. {tree}/
 depmod -b {tree} "$(ls {tree}/usr/lib/modules)"
-sed -i 's/^root:[^:]*:/root:*:/' {tree}/etc/shadow
+echo gpio:x:{GPIO_GID}: >> {tree}/etc/group
 mkfs.ext4 -q -F -L root -d {tree} {image} {size}
 """
     plain = ["/bin/bash", "-euc", script]
@@ -195,7 +207,7 @@ def _bench_files(over: Path) -> None:
         for path in (HERE / "guest").glob(f"*.{kind}"):
             shutil.copy(path, folder)
     _enable(units)
-    for name, place in (("60-pi.rules", "etc/udev/rules.d"), ("bench.conf", "etc/systemd/system/catflap.service.d")):
+    for name, place in PLACES.items():
         (over / place).mkdir(parents=True, exist_ok=True)
         shutil.copy(HERE / "guest" / name, over / place)
     _films(bench / "films")
@@ -236,25 +248,9 @@ def _install(image: Path) -> None:
     _remove(share)
     stage(share)
     shutil.copytree(wheels(), share / "wheels")
-    for name in ("install.sh", "catflap.toml"):
-        shutil.copy(HERE / "guest" / name, share)
-    _run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "wheel",
-            "--quiet",
-            "--no-deps",
-            "--no-build-isolation",
-            "--wheel-dir",
-            str(share / "wheels"),
-            str(share / "catflap"),
-        ]
-    )
     with Machine(image, writable=True, share=share) as machine:
         machine.wait()
-        print(machine.expect(f"bash {SHARE}/install.sh", INSTALL_S), file=sys.stderr)
+        print(machine.expect(INSTALL, INSTALL_S), file=sys.stderr)
         machine.power_off()
     _remove(share)
 

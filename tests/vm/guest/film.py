@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,12 +37,12 @@ def main() -> None:
     """Show for ever."""
     device = _open()
     picture = bytearray(b"\x80" * (2 * WIDTH_PX * HEIGHT_PX))  # every second byte is colour, and there is none
-    due_s = time.monotonic()
+    due_s, never = time.monotonic(), threading.Event()
     for grey in _frames():
         picture[0::2] = grey
         os.write(device, picture)
         due_s = max(due_s + INTERVAL_S, time.monotonic())
-        time.sleep(due_s - time.monotonic() if due_s > time.monotonic() else 0)
+        never.wait(max(0.0, due_s - time.monotonic()))
 
 
 def _open() -> int:

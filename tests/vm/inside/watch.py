@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,13 +27,14 @@ def main(out: Path) -> None:
     """Watch."""
     files = [(LINES / f"sim_gpio{number}" / "value").open("rb", buffering=0) for number in range(COUNT)]
     before: list[int] | None = None
+    never = threading.Event()
     with out.open("w", encoding="ascii", buffering=1) as log:
         while True:
             now = [_read(file) for file in files]
             if now != before:
                 log.write(json.dumps({"at_s": round(time.monotonic(), 4), "lines": now}) + "\n")
                 before = now
-            time.sleep(PAUSE_S)
+            never.wait(PAUSE_S)
 
 
 def _read(file: FileIO) -> int:
