@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push mutants attacks lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push soak mutants attacks lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -129,6 +129,11 @@ ssh-tools: ## install the sshd that the tests push to (Debian; asks for root)
 
 bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage
 	@$(BIN)/python tools/bench_push.py
+
+HOURS ?= 24
+
+soak: setup ## a thousand simulated nights, going on where it stopped: does anything grow? into docs/reliability.md; HOURS=1 or, short and apart, NIGHTS=20
+	$(BIN)/python tools/soak.py --hours $(HOURS) $(if $(NIGHTS),--nights $(NIGHTS) --home build/soak-short,--write docs/reliability.md)
 
 lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
 	$(PYTHON) tools/lock.py

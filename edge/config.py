@@ -254,6 +254,9 @@ class StateConfig:
     """Where the daemon keeps what it knows."""
 
     directory: str = _text("/var/lib/catflap", "journal, spool, models")
+    journal_rows: int = _number(
+        50_000, 1000, 10**7, "the newest visits that the journal keeps, and as many events: years; older ones go"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class Daemon:
         with ExitStack() as stack:
             stack.callback(host.heartbeat.close)
             stack.callback(devices.close)
-            journal = Journal.open(Path(config.state.directory) / "journal.sqlite")
+            journal = Journal.open(Path(config.state.directory) / "journal.sqlite", config.state.journal_rows)
             stack.callback(journal.close)
             memory = _memory(config, journal, host, stores)
             self.models = _models(config, journal, host, stores, memory)

@@ -25,7 +25,7 @@ from edge.house import Lasting
 from edge.messages import BootMoment, Label, Mode, VerdictKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
     from pathlib import Path
 
     from edge.canonical import Value
@@ -34,6 +34,16 @@ if TYPE_CHECKING:
 
 MAX_WAITING = 500
 """Rows kept in memory while the disk takes none: days of visits, and well under a megabyte."""
+
+ROWS = 50_000
+"""The newest visits that are kept, and as many events and pairs of trials: years of an ordinary flap, some 50 MB.
+
+Without an end a flapping cable alone, two events a minute, would fill a card within years, and every start reads the
+whole file. Pages of rows that went are used again, so the file stays at the largest it ever was.
+"""
+
+SETTINGS_ROWS = 200
+"""The newest settings that are kept; each is the whole configuration."""
 
 BUSY_MS = 200
 """How long a write waits for another process: the loop goes on after that, and the row waits instead."""
@@ -93,6 +103,9 @@ WHERE :config IS NOT (SELECT config FROM settings ORDER BY rowid DESC LIMIT 1)
 """
 
 _Column: TypeAlias = str | int | float | None
+
+_GROWS = {_ADD_VISIT: "visits", _ADD_EVENT: "events", _ADD_PAIR: "trials", _NOTE_SETTINGS: "settings"}
+"""Which table a row makes longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +179,15 @@ class _NotOursError(Exception):
 class Journal:
     """The journal in one file. Reading raises HardwareError; writing never does, see ``waiting`` and ``lost``."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or begin the journal at ``path``; a disk that refuses now is asked again at every write."""
+    def __init__(self, path: Path, rows: int = ROWS) -> None:
+        """Open or begin the journal at ``path``; a disk that refuses now is asked again at every write.
+
+        Args:
+            path: the file.
+            rows: of more visits, events or pairs of trials than this the oldest go.
+        """
         self._path = path
+        self._rows_kept = rows
         self._connection: sqlite3.Connection | None = None
         self._waiting: deque[_Row] = deque()
         self._lost = 0
@@ -178,14 +197,14 @@ class Journal:
         self._connect()
 
     @classmethod
-    def open(cls, path: Path) -> Journal:
+    def open(cls, path: Path, rows: int = ROWS) -> Journal:
         """Open or begin the journal at ``path``; its directory is made where it is missing.
 
         Without one nothing could be read, a fresh start would look like a journal that was lost, and the coil hot.
         """
         with suppress(OSError):  # then it is a disk that fails, and rows wait
             path.parent.mkdir(parents=True, exist_ok=True)
-        return cls(path)
+        return cls(path, rows)
 
     @property
     def recovered(self) -> str | None:
@@ -354,7 +373,7 @@ class Journal:
         if self._connection is None:
             return
         try:
-            _write_all(self._connection, self._waiting)
+            _write_all(self._connection, self._waiting, self._rows_kept)
         except sqlite3.Error as error:
             self._failure = str(error)
             if _is_broken(error):
@@ -434,23 +453,31 @@ def _version(connection: sqlite3.Connection) -> int:
         raise _NotOursError("is another program's database")
     if version > len(_MIGRATIONS):
         raise _NotOursError(f"has version {version}, newer than {len(_MIGRATIONS)}")
-    # Reads the whole file, which grows by some ten megabytes a year: a fraction of a second, once at start.
+    # Reads the whole file, which ``ROWS`` bounds: a fraction of a second, once at start.
     report = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     if report != "ok":
         raise _NotOursError(f"is damaged: {' '.join(report.split())}")
     return version
 
 
-def _write_all(connection: sqlite3.Connection, rows: Iterable[_Row]) -> None:
+def _write_all(connection: sqlite3.Connection, rows: Collection[_Row], keep: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for row in rows:
             connection.execute(row.sql, row.values)
+        for table in sorted({_GROWS[row.sql] for row in rows if row.sql in _GROWS}):
+            _forget_oldest(connection, table, min(keep, SETTINGS_ROWS) if table == "settings" else keep)
         connection.execute("COMMIT")
     except sqlite3.Error:
         if connection.in_transaction:  # a full disk may already have rolled it back
             connection.execute("ROLLBACK")
         raise
+
+
+def _forget_oldest(connection: sqlite3.Connection, table: str, keep: int) -> None:
+    """Delete all but the newest rows; nearly always there is one to delete, or none."""
+    oldest = f"SELECT max(rowid) - {keep} FROM {table}"  # noqa: S608 - the names are this module's own
+    connection.execute(f"DELETE FROM {table} WHERE rowid <= ({oldest})")  # noqa: S608 - as above
 
 
 def _is_broken(error: sqlite3.Error) -> bool:

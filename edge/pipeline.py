@@ -464,9 +464,13 @@ class Pipeline:
         self._let_in(verdict.resident, now_ns)
 
     def _admit_unseen(self, visit: OpenVisit, now_ns: int) -> None:
+        """Do what the owner chose for when nothing can be seen; one who had to wait for the house is known anew."""
         resident, choice = visit.judge.resident, self._judging.on_blind or self._wishes.on_blind
         asked = self._entry.state is DoorState.BLIND and visit.judge.blind and blind_admits(choice, resident)
         if asked and not visit.obeyed_blind and not self._refused_by_house(visit, resident, now_ns):
+            if visit is self._told_refused:
+                self._end_visit(visit, now_ns)
+                return
             visit.obeyed_blind = True
             self._parts.record.event("blind_admitted", f"on_blind = {choice}")
             self._entry.admit_unseen(now_ns)

@@ -24,6 +24,7 @@ from edge.journal import (
     HouseFound,
     HouseKept,
     Journal,
+    PairRow,
     VisitRow,
     _seal,
 )
@@ -115,6 +116,31 @@ def test_what_was_written_outlives_the_process(path: Path) -> None:
     assert second.recovered is None
     first.close()
     second.close()
+
+
+def test_only_the_newest_rows_are_kept(path: Path) -> None:
+    """Of more rows than it may keep the oldest go, table by table; the heat and the house's state are no such rows."""
+    with closing(Journal.open(path, rows=3)) as journal:
+        journal.save_heat(NOW, 7.0, UP)
+        for number in range(5):
+            journal.add_visit(replace(VISIT, visit_id=f"v{number}"), None, "not_chosen")
+            journal.add_pair(NOW, PairRow("new", NOW.isoformat(), "old", "{}", None), f"v{number}")
+            if number < 2:
+                journal.add_event(NOW, "started", str(number))
+        assert ["v4", "v3", "v2"] == [row.line.visit for row in journal.visits(9)]
+        assert (3, 2) == (len(journal.pairs("new", 9)), len(journal.events(9)))
+        assert 7.0 == journal.load_heat(UP, LOCK)
+
+
+def test_a_full_journal_stays_as_large_as_it_is(path: Path) -> None:
+    """Once it keeps all the rows it may, the file grows no more: what went makes room for what comes."""
+    sizes = []
+    with closing(Journal.open(path, rows=50)) as journal:
+        for number in range(600):
+            journal.add_event(NOW, "camera_lost", f"{number:0200}")
+            if number % 100 == 99:
+                sizes.append(pragma(journal, "page_count"))
+    assert [sizes[0]] * 6 == sizes
 
 
 def test_settings_are_noted_when_they_change(journal: Journal) -> None:

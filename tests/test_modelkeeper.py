@@ -20,12 +20,12 @@ from stand_ins import clock_at_1000_s
 from trials_made import Reader, judging, visit
 
 from edge.errors import TrustError
-from edge.files import DiskFiles
+from edge.files import DiskFiles, replace
 from edge.journal import Journal
 from edge.messages import CommandKind, Label, VerdictKind
 from edge.modelkeeper import SETTLE_NS, KeeperParts, ModelKeeper, TrialWishes
 from edge.slots import MODELS, POINTER, Slots, SlotsState
-from edge.trialbook import MAX_REPORTS, TRIALS, TrialBook
+from edge.trialbook import MAX_REPORTS, SECRET, SECRET_BYTES, TRIALS, TrialBook
 from edge.trials import Gates
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ class Flap:
         """Start for the first time."""
         self.clock, self.disk, self.memo, self.number = clock_at_1000_s(), Disk(), Memo(), 0
         self.state = self.folder / "state"
+        self.disk.make_directory(self.state / TRIALS)
+        replace(self.disk, self.state / TRIALS / SECRET, bytes(SECRET_BYTES))  # whose visit is whose must not be chance
         self.slots = Slots(self.state / MODELS, self.disk, now=self.clock.wall, wait_s=0.0)
         self.start()
 

@@ -21,6 +21,7 @@ from string import Template
 from typing import Any
 
 from dataset import COARSE, coarse
+from pages import replaced
 from splits import TUNNEL_TEST_FROM, parts
 from visit_verdicts import Row, Truth, deciding, imagefolder_of, truth_of
 
@@ -29,7 +30,6 @@ from edge.evaluation import wilson
 from edge.messages import Label, VerdictKind
 
 ROOT = Path(__file__).resolve().parent.parent
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 Line = dict[str, Any]  # a line of JSON as the command printed it
 
@@ -54,7 +54,8 @@ def main(arguments: list[str]) -> int:
     text = report(judged(options.data, later_visits(options.data)))
     print(text)
     if options.write is not None:
-        options.write.write_text(placed(options.write.read_text(encoding="utf-8"), text), encoding="utf-8")
+        page = options.write.read_text(encoding="utf-8")
+        options.write.write_text(replaced(page, "figures", text), encoding="utf-8")
     return 0
 
 
@@ -151,13 +152,6 @@ def _unseen() -> str:
 def _share(hits: int, count: int) -> str:
     figure = wilson("", hits, count)
     return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
-
-
-def placed(page: str, text: str) -> str:
-    """Return a page with the text between its marks."""
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n{text}\n{END}{tail}"
 
 
 if __name__ == "__main__":

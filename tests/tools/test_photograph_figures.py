@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from photograph_figures import Judged, named, placed, report
+from photograph_figures import Judged, named, report
 
 from edge.messages import LABELS
 
@@ -28,9 +28,3 @@ def test_the_report_counts() -> None:
     assert "on 0.750 (" in text
     assert "| a cat with prey | 1 | 0 | 0 | 0 | 0 | 0 |" in text
     assert "| no cat | 0 | 0 | 0 | 0 | 0 | 1 |" in text
-
-
-def test_only_what_stands_between_the_marks_is_replaced() -> None:
-    """The page around the figures stays as it is, however often they are put there."""
-    page = "before\n<!-- figures: begin -->\nold\n<!-- figures: end -->\nafter\n"
-    assert "before\n<!-- figures: begin -->\nnew\n<!-- figures: end -->\nafter\n" == placed(placed(page, "x"), "new")

@@ -75,8 +75,10 @@ class World:
         self._steps = 0
         self._cycle_s = 0.0
         self._bolt_was = [(bolt.open, bolt.current) for bolt in self.bolts]
+        self._settled_ns = -1
         self._switched_ns: int | None = None
         self._log: deque[Happening] = deque(maxlen=_LOG_LENGTH)
+        self._plans = {what: tuple(event for event in scene.events if event.what is what) for what in What}
         self._rng = np.random.default_rng((scene.seed, 3))
         self._renderer = Renderer(backdrop(scene.seed, scene.light))
         self._album = Album(scene)
@@ -152,7 +154,8 @@ class World:
         while self._start_ns + (self._steps + 1) * self._step_ns <= now_ns:
             self._steps += 1
             self._step()
-        self._settle_bolts(now_ns)
+        if now_ns != self._settled_ns:  # else nothing can have moved since: the loop asks several times a tick
+            self._settle_bolts(now_ns)
 
     def _now_s(self) -> float:
         return (self.clock.monotonic_ns() - self._start_ns) / 1e9
@@ -192,6 +195,7 @@ class World:
         self.panel.swing(self.step_s)
 
     def _settle_bolts(self, now_ns: int) -> None:
+        self._settled_ns = now_ns
         pressed, keyed = self.happens(What.BUTTON), self.happens(What.KEY)
         stuck = self.happens(What.BOLT_STICKS)
         for place, bolt in enumerate(self.bolts):
@@ -288,11 +292,11 @@ class World:
 
     def _event(self, what: What) -> EventPlan | None:
         """Return the event of a kind that is going on, or None."""
+        plans = self._plans[what]
+        if not plans:
+            return None
         now_s = self._now_s() - self._cycle_s
-        for event in self.scene.events:
-            if event.what is what and event.at_s <= now_s < event.at_s + event.for_s:
-                return event
-        return None
+        return next((event for event in plans if event.at_s <= now_s < event.at_s + event.for_s), None)
 
     def _level(self, what: What, otherwise: float) -> float:
         event = self._event(what)
