@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push soak mutants attacks lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults apt install uninstall install-test ssh-tools bench-push soak mutants attacks lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -134,6 +134,21 @@ HOURS ?= 24
 
 soak: setup ## a thousand simulated nights, going on where it stopped: does anything grow? into docs/reliability.md; HOURS=1 or, short and apart, NIGHTS=20
 	$(BIN)/python tools/soak.py --hours $(HOURS) $(if $(NIGHTS),--nights $(NIGHTS) --home build/soak-short,--write docs/reliability.md)
+
+# As root with the system's own Python: no environment is there yet. -B: nothing is left in the checkout.
+INSTALL := $(if $(filter 0,$(shell id -u)),,sudo )/usr/bin/python3 -B tools/install.py
+
+apt: ## install the Debian packages that the flap needs (on a Pi; asks for root)
+	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends $$(/usr/bin/python3 -B tools/install.py --packages)
+
+install: ## install or upgrade the flap on this Pi (docs/install.md); RELEASE=previous goes back; OPTIONS=--boot-line …
+	@$(INSTALL) $(if $(filter previous,$(RELEASE)),--back) $(OPTIONS)
+
+uninstall: ## remove it from this Pi; pictures and configuration stay
+	@$(INSTALL) --uninstall
+
+install-test: setup ## install, upgrade, fail, go back, remove: real Bookworm and Trixie under systemd (needs root); SUITES=…
+	$(BIN)/python tools/install_check.py $(SUITES) --write docs/install.md
 
 lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
 	$(PYTHON) tools/lock.py

@@ -35,11 +35,12 @@ from install_places import (
     PI_PACKAGES,
     PREVIOUS,
     SERVICES,
+    SOURCE,
     STATE,
     TOUCHED,
     UNITS,
 )
-from install_release import LOCKS, NEEDED_BYTES, build, named, prune, smoke, wanted, whole
+from install_release import LOCKS, NEEDED_BYTES, Parts, build, named, prune, smoke, wanted, whole
 from install_switch import NotRunningError, Switch, links, state
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Wishes:
     boot_line: bool = False
     volatile_journal: bool = False
     wheels: str = ""
+    source: Path = SOURCE
     euid: int = field(default_factory=os.geteuid)
     hardware: str = field(default_factory=platform.machine)
 
@@ -80,13 +82,13 @@ def install(machine: Machine, wishes: Wishes) -> int:
         InstallError: why not. What was there before is there still, and runs if it ran.
     """
     python = check(machine, wishes)
-    release = wanted(python)
+    release = wanted(python, wishes.source)
     if release == named(machine, CURRENT) and _in_place(machine, release, wishes):
         say(f"{release.name} is installed already; nothing was changed")
         return 0
     _no_strangers(machine)
     if not whole(machine, release):
-        build(machine, release, python, wishes.wheels, say)
+        build(machine, release, Parts(wishes.source, LOCKS[python], wishes.wheels), say)
     smoke(machine, release, say)
     return _put_in_place(machine, release, wishes)
 

@@ -60,6 +60,9 @@ class Machine(Protocol):
     def pause(self, seconds: float) -> None:
         """Let time pass."""
 
+    def sync(self) -> None:
+        """Return when everything that was written is on the disk."""
+
 
 @dataclass(frozen=True)
 class ThisMachine:
@@ -105,6 +108,10 @@ class ThisMachine:
         """Let time pass."""
         self._never.wait(seconds)
 
+    def sync(self) -> None:
+        """Have the kernel write everything out."""
+        os.sync()
+
     def _prefix(self) -> tuple[str, ...]:
         if self.root == Path("/"):
             return ()
@@ -129,14 +136,13 @@ def done(machine: Machine, *command: str) -> str:
 
 
 def link(machine: Machine, path: str, target: str) -> None:
-    """Make ``path`` a link to ``target`` in one step, whatever link was there."""
+    """Make ``path`` a link to ``target`` in one step, whatever link was there; on the disk after ``Machine.sync``."""
     place = at(machine, path)
     place.parent.mkdir(parents=True, exist_ok=True)
     temporary = place.with_name(f".{place.name}.new")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target)
     temporary.rename(place)
-    _sync(place.parent)
 
 
 def write(machine: Machine, path: str, data: bytes) -> None:
@@ -149,18 +155,9 @@ def write(machine: Machine, path: str, data: bytes) -> None:
         os.fsync(file.fileno())
     temporary.chmod(0o644)
     temporary.rename(place)
-    _sync(place.parent)
 
 
 def says(machine: Machine, path: str) -> str | None:
     """What a link says; None where there is none."""
     place = at(machine, path)
     return str(place.readlink()) if place.is_symlink() else None
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

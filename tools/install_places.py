@@ -91,6 +91,7 @@ TOUCHED = (
     (f"{HOME}/", "the releases, this one and the one before, and the two links that name them"),
     *((link.path, f"link to {link.target}{'; only with --volatile-journal' * link.optional}") for link in LINKS),
     (CONFIG, "your configuration: the example, if there is none; never overwritten"),
+    ("/etc/catflap/", "directories and rights only, by systemd-tmpfiles"),
     (BOOT_FILE, "the pins before there is software, read by one line of config.txt"),
     (BOOT_CONFIG, f"only with --boot-line: gets the line {BOOT_LINE!r}"),
     (f"{STATE}/", "directories only, by systemd-tmpfiles"),

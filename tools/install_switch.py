@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -68,10 +67,11 @@ class Switch:
         for one in links(self.machine, self.new, self.asked):
             if says(self.machine, one.path) != one.target:
                 link(self.machine, one.path, one.target)
-        os.sync()  # all that the link is about to lead to is on the disk before it does
+        self.machine.sync()  # all that the link is about to lead to is on the disk before it does
         if self.old not in (None, self.new):
             link(self.machine, PREVIOUS, self._links[CURRENT] or "")
         link(self.machine, CURRENT, self.new.path)
+        self.machine.sync()
         self.say(f"switched {CURRENT} to {self.new.name}")
         self._remove_blind()
         self._settle(self.new)

@@ -7,8 +7,10 @@ it run anything. What the root says about itself is verified; that it is the own
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +27,10 @@ from edge.updater import bind
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
 USUAL = Path("/etc/catflap/catflap.toml")
+INSTALLED = Path("/usr/local/bin/catflap")
 MAX_BYTES = 520_000
 """A root as long as python-tuf's client takes, 512 000 bytes, and the line of a key."""
 
@@ -70,7 +74,8 @@ def take_owner(data: bytes, trust: Path, keys: Path, *, receiver: str, anew: boo
     root = asked.root.encode()
     _verify(root)
     try:
-        news = _bind(trust, root, anew=anew)
+        with _as_its_owner(trust.parent):
+            news = _bind(trust, root, anew=anew)
         _let_in(keys, asked.push_key, receiver)
     except OSError as error:
         raise ConfigError(f"{error.filename}: {error.strerror}; say it with sudo") from error
@@ -94,6 +99,25 @@ def _verify(root: bytes) -> None:
         Metadata[Root].from_bytes(root).verify_delegate(Root.type, Metadata[Root].from_bytes(root))
     except (RepositoryError, ValueError) as error:
         raise InputError(f"root.json: is not a root that vouches for itself: {error}") from error
+
+
+@contextmanager
+def _as_its_owner(state: Path) -> Iterator[None]:
+    """Be the account that the state directory belongs to, where root is asked: the update service writes there later.
+
+    It also keeps root from following a link that somebody who took the daemon over may have laid there.
+    """
+    if os.geteuid() != 0 or not state.exists():
+        yield
+        return
+    owner = state.stat()
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
 
 
 def _bind(trust: Path, root: bytes, *, anew: bool) -> str:
@@ -124,5 +148,8 @@ def _let_in(keys: Path, push_key: str, receiver: str) -> None:
 def _receiver(configuration: Path) -> str:
     """Return the command that receives, for an account whose PATH may not have catflap."""
     beside = Path(sys.executable).with_name("catflap")
-    program = str(beside) if beside.exists() else "catflap"
+    if INSTALLED.exists() and INSTALLED.resolve() == beside.resolve():
+        program = str(INSTALLED)  # not this release's own: it goes with the next but one
+    else:
+        program = str(beside) if beside.exists() else "catflap"
     return f"{program} receive" if configuration == USUAL else f"{program} receive --config {configuration}"

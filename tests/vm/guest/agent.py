@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import tty
 from pathlib import Path
@@ -31,22 +32,22 @@ def main() -> None:
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Run a command in a session of its own, so that what it leaves running when its time is over ends with it."""
+    process = subprocess.Popen(
+        ["/bin/bash", "-c", request["command"]],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     try:
-        done = subprocess.run(
-            ["/bin/bash", "-c", request["command"]],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=request["timeout_s"],
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        return {
-            "number": request["number"],
-            "status": TIMED_OUT,
-            "output": (error.stdout or b"").decode("utf-8", "replace"),
-        }
-    return {"number": request["number"], "status": done.returncode, "output": done.stdout.decode("utf-8", "replace")}
+        output, _ = process.communicate(timeout=request["timeout_s"])
+        status = process.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        output, _ = process.communicate()
+        status = TIMED_OUT
+    return {"number": request["number"], "status": status, "output": output.decode("utf-8", "replace")}
 
 
 def _send(line: int, words: dict[str, Any]) -> None:
