@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults apt install uninstall install-test ssh-tools bench-push soak mutants attacks lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults apt install uninstall install-test ssh-tools bench-push soak unit-tools unit-check mutants attacks lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -126,6 +126,12 @@ firmware-tools: ## install what builds that image and runs it in a simulated chi
 
 ssh-tools: ## install the sshd that the tests push to (Debian; asks for root)
 	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends openssh-server openssh-client
+
+unit-tools: ## install what the check of the units boots its container with (Debian; asks for root)
+	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends systemd-container mmdebstrap acl
+
+unit-check: setup ## the units under a real systemd in a container: ready, watchdog, rest, sandboxes, push, back-off (root)
+	@$(BIN)/python tools/unit_check.py
 
 bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage
 	@$(BIN)/python tools/bench_push.py

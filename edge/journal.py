@@ -373,6 +373,8 @@ class Journal:
         if self._connection is None:
             return
         try:
+            # Who holds the file this long is stuck: it is waited for once, not by every event of a tick.
+            self._connection.execute(f"PRAGMA busy_timeout = {0 if self._failure else BUSY_MS}")
             _write_all(self._connection, self._waiting, self._rows_kept)
         except sqlite3.Error as error:
             self._failure = str(error)

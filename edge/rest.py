@@ -4,7 +4,7 @@ It has to work when little else does. The pins are the configuration's; of one t
 read; else those of docs/wiring.md, which the boot fragment drives low as well. ``pinctrl`` (Raspberry Pi OS) comes
 first: it needs no library, and what it sets stays set on every kernel. Without it the pins are claimed through the
 daemon's own adapter, driven low and let go: a kernel that keeps outputs keeps them low, one that does not leaves them
-to the pull-down.
+to the pull-down. Adapters, and numpy behind them, are imported only then: until it is done the coil may have power.
 
 A bolt that rests shut is not let fall on a flap that is open, for ``HOLD_S`` at most: longer could cook the coil, for
 which nobody has counted since the daemon died. That is possible only where the kernel has kept the output; where it
@@ -16,21 +16,18 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge import config
-from edge.adapters.gpio import open_pins
-from edge.adapters.guard import open_guard
 from edge.config import Config, LockConfig, PinsConfig
 from edge.errors import CatflapError, ConfigError, HardwareError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from edge.ports import Clock
 
 WIRED = (17, 26)
 """``bolt`` and ``bolt2`` as docs/wiring.md and the boot fragment have them."""
@@ -55,15 +52,23 @@ class Bolts:
     origin: str  # whose pins these are, for people
 
 
-def rest(path: Path, clock: Clock, tell: Callable[[str], None], pinctrl: str | None = None) -> bool:
+def rest(
+    path: Path,
+    tell: Callable[[str], None],
+    pinctrl: str | None = None,
+    wait: Callable[[float], None] = time.sleep,
+) -> bool:
     """Rest what the configuration at ``path`` names; return whether all of it was.
 
-    ``tell`` takes a line for each thing that was done or could not be. ``pinctrl`` is the program; None: the one on the
-    path, if there is one.
+    Args:
+        path: the configuration.
+        tell: takes a line for each thing that was done or could not be.
+        pinctrl: the program; None: the one on the path, if there is one.
+        wait: lets seconds pass.
     """
     wanted, why = _loaded(path)
     if wanted is not None and wanted.guard.kind == "serial":
-        return _guard(wanted, clock, tell)
+        return _guard(wanted, tell)
     bolts = _bolts(path, wanted)
     if why:
         tell(f"{why}; the pins are those of {bolts.origin}")
@@ -71,9 +76,9 @@ def rest(path: Path, clock: Clock, tell: Callable[[str], None], pinctrl: str | N
         tell("the pins are simulated; there is nothing to rest")
         return True
     program = pinctrl or shutil.which("pinctrl")
-    if program is not None and _by_pinctrl(program, bolts, clock, tell):
+    if program is not None and _by_pinctrl(program, bolts, wait, tell):
         return True
-    rested = [_by_adapter(number, bolts.factory, clock, tell) for number in bolts.pins]  # each, whatever became of one
+    rested = [_by_adapter(number, bolts.factory, tell) for number in bolts.pins]  # each, whatever became of one
     return all(rested)
 
 
@@ -104,9 +109,12 @@ def _legible(path: Path) -> tuple[int, ...]:
     return tuple(number for number in named if type(number) is int and 0 <= number <= 27)
 
 
-def _guard(wanted: Config, clock: Clock, tell: Callable[[str], None]) -> bool:
+def _guard(wanted: Config, tell: Callable[[str], None]) -> bool:
+    from edge.adapters.clock import SystemClock  # noqa: PLC0415 - see above
+    from edge.adapters.guard import open_guard  # noqa: PLC0415 - see above
+
     try:
-        open_guard(wanted.guard, wanted.lock, clock).close()
+        open_guard(wanted.guard, wanted.lock, SystemClock()).close()
     except CatflapError as error:
         tell(f"{error}; the guard lets go of the coil by itself when its lease ends")
         return False
@@ -114,10 +122,10 @@ def _guard(wanted: Config, clock: Clock, tell: Callable[[str], None]) -> bool:
     return True
 
 
-def _by_pinctrl(program: str, bolts: Bolts, clock: Clock, tell: Callable[[str], None]) -> bool:
+def _by_pinctrl(program: str, bolts: Bolts, wait: Callable[[float], None], tell: Callable[[str], None]) -> bool:
     named = ",".join(map(str, bolts.pins))
     try:
-        held_s = _hold(lambda: _levels(program, (*bolts.pins, bolts.reed)), bolts, clock)
+        held_s = _hold(lambda: _levels(program, (*bolts.pins, bolts.reed)), bolts, wait)
         _pinctrl(program, "set", named, "op", "pd", "dl")
         high = [number for number, (_, high) in _levels(program, bolts.pins).items() if high]
     except HardwareError as error:
@@ -131,19 +139,18 @@ def _by_pinctrl(program: str, bolts: Bolts, clock: Clock, tell: Callable[[str], 
     return True
 
 
-def _hold(levels: Callable[[], dict[int, tuple[str, bool]]], bolts: Bolts, clock: Clock) -> float:
+def _hold(levels: Callable[[], dict[int, tuple[str, bool]]], bolts: Bolts, wait: Callable[[float], None]) -> float:
     """Wait while a bolt has power and the flap is seen open; return how long, in seconds."""
-    begun_ns = clock.monotonic_ns()
-    held_s = 0.0
-    while bolts.reed >= 0 and held_s < HOLD_S:
+    looks = 0
+    while bolts.reed >= 0 and looks < round(HOLD_S / LOOK_EVERY_S):
         seen = levels()
         powered = any(seen[number] == ("op", True) for number in bolts.pins)
         _, flap_open = seen[bolts.reed]  # closed to ground while the flap hangs straight
         if not (powered and flap_open):
             break
-        clock.wait(LOOK_EVERY_S)
-        held_s = (clock.monotonic_ns() - begun_ns) / 1e9
-    return held_s
+        wait(LOOK_EVERY_S)
+        looks += 1
+    return looks * LOOK_EVERY_S
 
 
 def _levels(program: str, numbers: tuple[int, ...]) -> dict[int, tuple[str, bool]]:
@@ -168,9 +175,12 @@ def _pinctrl(program: str, *arguments: str) -> str:
     return done.stdout
 
 
-def _by_adapter(number: int, factory: str, clock: Clock, tell: Callable[[str], None]) -> bool:
+def _by_adapter(number: int, factory: str, tell: Callable[[str], None]) -> bool:
+    from edge.adapters.clock import SystemClock  # noqa: PLC0415 - see above
+    from edge.adapters.gpio import open_pins  # noqa: PLC0415 - see above
+
     try:
-        open_pins(PinsConfig(factory=factory, bolt=number), LockConfig(), clock).close()
+        open_pins(PinsConfig(factory=factory, bolt=number), LockConfig(), SystemClock()).close()
     except HardwareError as error:
         tell(f"{error}; it was not rested: the resistor at the gate has to hold it")
         return False

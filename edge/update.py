@@ -48,6 +48,8 @@ HARDWARE = "catflap-1"
 MAX_INBOX_FILES = 600
 """Twice what one push may bring: the new repository lies beside the old one for a moment."""
 MAX_INBOX_BYTES = 2 * MAX_ARCHIVE_BYTES
+MAX_ROUNDS = 8
+"""How often one run looks again because something new came meanwhile; whoever sends faster waits for the next run."""
 RESERVE_BYTES = 32_000_000
 """Left free for the journal, whatever a bundle needs."""
 DEVELOPMENT_KEYS = frozenset({"66609e4a8c8e4846ec2419039f4af47a9c9a9a0d032a1dc4812366beb41d2d99"})
@@ -293,9 +295,27 @@ def _once(wanted: config.Config) -> Answer:
             log.warning(kind, detail=detail)
 
         slots = Slots(state / MODELS, files)
-        return update(
-            state, Parts(files, lambda: datetime.now(UTC), tell, lambda where: try_bundle(where, budget), slots)
-        )
+        parts = Parts(files, lambda: datetime.now(UTC), tell, lambda where: try_bundle(where, budget), slots)
+        return until_answered(state, lambda: update(state, parts))
+
+
+def until_answered(state: Path, look: Callable[[], Answer]) -> Answer:
+    """Answer what lies in the inbox, and what came while that was done: the path unit does not watch meanwhile."""
+    for _ in range(MAX_ROUNDS):
+        seen = _arrival(state)
+        answer = look()
+        if _arrival(state) == seen:
+            break
+    return answer
+
+
+def _arrival(state: Path) -> tuple[int, int] | None:
+    """Return what tells one push from the next: the file that a push puts in place last is another one each time."""
+    try:
+        status = (state / "incoming" / "metadata" / "timestamp.json").lstat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from edge.journal import (
     _SCHEMA_1,
     _SCHEMA_2,
     APPLICATION_ID,
+    BUSY_MS,
     MAX_WAITING,
     EventRow,
     HouseFound,
@@ -242,6 +243,22 @@ def test_another_writer_makes_rows_wait(journal: Journal, path: Path) -> None:
     journal.close()
     with closing(Journal.open(path)) as reopened:
         assert ["a"] == kinds(reopened)
+
+
+def test_a_writer_that_is_stuck_is_waited_for_once(journal: Journal, path: Path) -> None:
+    """Of all the rows that come while another process holds the journal only the first waits; then it is as before."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waits_ms = []
+    for kind in "abc":
+        journal.add_event(NOW, kind, "")
+        waits_ms.append(journal._reader().execute("PRAGMA busy_timeout").fetchone()[0])
+    other.execute("ROLLBACK")
+    other.close()
+    for kind in "de":
+        journal.add_event(NOW, kind, "")
+    waits_ms.append(journal._reader().execute("PRAGMA busy_timeout").fetchone()[0])
+    assert ([BUSY_MS, 0, 0, BUSY_MS], 0) == (waits_ms, journal.waiting)
 
 
 def test_what_waits_is_bounded(journal: Journal) -> None:

@@ -1,8 +1,8 @@
 """A Debian root that boots with systemd as process 1 in a container: systemd-nspawn, no virtual machine, root's rights.
 
 The root is made once by mmdebstrap and never written again: what happens in a container goes into memory
-(``--volatile=overlay``) and is gone with it. There are no devices and no kernel of its own in it, and memory limits do not
-hold on a machine whose control groups are of version 1; tests/vm has those.
+(``--volatile=overlay``) and is gone with it. There are no devices and no kernel of its own in it, and memory limits do
+not hold on a machine whose control groups are of version 1; tests/vm has those.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ class Container:
             base / f"catflap-nspawn-{os.getpid()}" for base in (*CGROUPS.glob("*/"), CGROUPS) if _is_hierarchy(base)
         ]
 
-    def __enter__(self) -> Container:
+    def __enter__(self) -> Self:
         """Boot; return when systemd says that it runs."""
         for group in self._groups:  # nspawn leaves its own in whatever group it is started from
             group.mkdir(exist_ok=True)
@@ -81,6 +81,7 @@ class Container:
                 [
                     *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--private-network"),
                     *("--volatile=overlay", f"--directory={self._root}", *binds),
+                    "--system-call-filter=adjtimex clock_adjtime",  # as on a machine; nspawn would refuse the question
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -118,7 +119,7 @@ class Container:
         return Ran(done.returncode, done.stdout.decode(errors="replace").strip())
 
     def until(self, command: str, expected: str, deadline_s: float) -> tuple[bool, float, str]:
-        """Run a command again and again until it says ``expected``; return whether, after how many seconds, its last word."""
+        """Run a command until it says ``expected``; return whether it did, how long it took, and its last word."""
         begun = time.monotonic()
         while True:
             said = self.run(command).output

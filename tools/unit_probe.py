@@ -72,14 +72,15 @@ def main(daemon_pid: str) -> None:
         "write the inbox": _may(_write("/var/lib/catflap/incoming")),
         "read the configuration": _may(Path("/etc/catflap/catflap.toml").read_bytes),
         "read the secrets' directory": _may(lambda: os.listdir("/etc/catflap/credentials")),  # noqa: PTH208 - only tried
-        "read a file of group gpio": _may(Path("/var/tmp/of-group-gpio").read_bytes),  # noqa: S108 - put there for this
+        "read a file of group gpio": _may(Path("/srv/of-group-gpio").read_bytes),
         "read a file of group catflap": _may(Path("/var/lib/catflap/of-group-catflap").read_bytes),
         "see the daemon": Path(f"/proc/{daemon_pid}").exists(),
-        "open the daemon's memory": _may(lambda: open(f"/proc/{daemon_pid}/mem", "rb").close()),  # noqa: PTH123, SIM115
+        "open the daemon's memory": _may(lambda: open(f"/proc/{daemon_pid}/mem", "rb").close()),  # noqa: PTH123 - a Path has no shorter way to open and close
         "speak on the control socket": _may(_control),
         "see more devices than the usual": sorted(
             set(os.listdir("/dev"))  # noqa: PTH208 - names are wanted
-            - {"null", "zero", "full", "random", "urandom", "tty", "pts", "ptmx", "shm", "mqueue", "fd", "stdin",
+            - {"char",
+               "null", "zero", "full", "random", "urandom", "tty", "pts", "ptmx", "shm", "mqueue", "fd", "stdin",
                "stdout", "stderr", "log", "hugepages", "console", "core", "net", "initctl"}
         ),
         "credentials": sorted(os.listdir(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent")))  # noqa: PTH208

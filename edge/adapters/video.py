@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 NS = 1_000_000_000
 
 OPEN_TIMEOUT_S = 5.0
-"""How long a network camera may take to answer."""
+"""How long a network camera may take to answer; nobody but the camera's own thread waits for that."""
+
+OPEN_WAIT_S = 2.0
+"""How long the loop stands still for a camera that is opened: a device is there by then, or has failed."""
 
 CLOSE_WAIT_S = 1.0
 """How long closing waits for the thread; a read that hangs longer frees the device when the driver lets it."""
@@ -85,17 +88,18 @@ class VideoCamera:
     def __init__(
         self, config: CameraConfig, clock: Clock, opener: Callable[[CameraConfig], Capture] | None = None
     ) -> None:
-        """Open ``camera.source`` and wait for its first picture, then start the thread.
+        """Start the thread that opens ``camera.source``, and wait ``OPEN_WAIT_S`` at most for its first picture.
 
         ``opener`` stands in for OpenCV in tests. The first picture is part of opening because OpenCV calls a device
-        open that was unplugged.
+        open that was unplugged. OpenCV opens and reads within its own long timeouts, ten seconds for a device, which
+        is why the loop must not do it: a source that takes longer is as one that gives no frame yet.
 
         Raises:
             HardwareError: the source cannot be opened or gives no picture.
         """
         self._config, self._clock = config, clock
         self._name = _name(config)
-        self._capture = (opener or open_capture)(config)
+        self._opener = opener or open_capture
         self._changed = threading.Condition()
         self._newest: _Shot | None = None
         self._kept_ns: int | None = None
@@ -103,19 +107,16 @@ class VideoCamera:
         self._closing = False
         self._seq = 0
         self._last: Image | None = None
-        if not self._capture.grab() or not self._keep():
-            self._capture.release()
-            raise HardwareError(f"{self._name}: opens but gives no picture")
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
+        with self._changed:
+            self._await_news(OPEN_WAIT_S)
 
     def newest(self, timeout_s: float) -> Frame | None:
         """As ``ports.Camera``: grey (height_px, width_px) uint8."""
         with self._changed:
-            self._changed.wait_for(lambda: self._newest is not None or self._lost is not None, timeout_s)
+            self._await_news(timeout_s)
             shot, self._newest = self._newest, None
-            if shot is None and self._lost is not None:
-                raise HardwareError(f"{self._name}: {self._lost}")
         if shot is None:
             return None
         self._seq += 1
@@ -130,28 +131,43 @@ class VideoCamera:
         """Stop the thread, which frees the device; may be called twice."""
         with self._changed:
             self._closing, self._newest = True, None
-            self._lost = self._lost or "is closed"
+            self._lost = self._lost or f"{self._name}: is closed"
         self._thread.join(CLOSE_WAIT_S)
 
+    def _await_news(self, timeout_s: float) -> None:
+        """Return when there is a picture, or after ``timeout_s``; a source that is lost has none any more."""
+        self._changed.wait_for(lambda: self._newest is not None or self._lost is not None, timeout_s)
+        if self._newest is None and self._lost is not None:
+            raise HardwareError(self._lost)
+
     def _run(self) -> None:
-        why = "the source has ended or the device is gone"
         try:
-            while not self._closing and self._capture.grab() and self._keep():
+            why = self._watch(self._opener(self._config))
+        except HardwareError as error:
+            why = str(error)
+        with self._changed:
+            self._lost = self._lost or why
+            self._changed.notify_all()
+
+    def _watch(self, capture: Capture) -> str:
+        """Keep picture after picture until there are no more; return why."""
+        try:
+            if not (capture.grab() and self._keep(capture)):
+                return f"{self._name}: opens but gives no picture"
+            while not self._closing and capture.grab() and self._keep(capture):
                 pass
         except cv2.error as error:
-            why = f"the source failed: {error.err}"
+            return f"{self._name}: the source failed: {error.err}"
         finally:
-            self._capture.release()
-            with self._changed:
-                self._lost = self._lost or why
-                self._changed.notify_all()
+            capture.release()
+        return f"{self._name}: the source has ended or the device is gone"
 
-    def _keep(self) -> bool:
+    def _keep(self, capture: Capture) -> bool:
         """Decode the picture just grabbed unless it came too soon; False when it cannot be decoded."""
         now_ns = self._clock.monotonic_ns()
         if self._kept_ns is not None and now_ns - self._kept_ns < EARLY * NS / self._config.fps:
             return True
-        ok, image = self._capture.retrieve()
+        ok, image = capture.retrieve()
         if not ok or image.ndim != 3:
             return False
         self._kept_ns = now_ns

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge.adapters.clock import SystemClock
 from edge.rest import rest as rest_bolts
 
 if TYPE_CHECKING:
@@ -15,5 +14,5 @@ FINDING = 1
 
 def rest(arguments: argparse.Namespace) -> int:
     """Rest the bolt, and say what was done; 1 where it could not be."""
-    done = rest_bolts(arguments.config, SystemClock(), lambda text: print(f"catflap rest: {text}", flush=True))
+    done = rest_bolts(arguments.config, lambda text: print(f"catflap rest: {text}", flush=True))
     return 0 if done else FINDING

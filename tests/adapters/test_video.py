@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from stand_ins import NS, PATIENCE_S, StepCapture, clock_at_1000_s
 
+from edge.adapters import video
 from edge.adapters.video import RecordedCamera, VideoCamera, is_live, open_video
 from edge.config import CameraConfig
 from edge.errors import HardwareError, InputError
@@ -207,6 +208,30 @@ def test_opening_without_a_picture_fails() -> None:
     with pytest.raises(HardwareError, match="gives no picture"):
         VideoCamera(CONFIG, clock_at_1000_s(), lambda _: capture)
     assert True is capture.released
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_source_that_opens_slowly_does_not_hold_the_loop(comes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening is waited for OPEN_WAIT_S at most; until picture or failure come it is as a camera without frames."""
+    monkeypatch.setattr(video, "OPEN_WAIT_S", 0.0)
+    capture, opens = StepCapture(), threading.Event()
+    capture.put(picture(7) if comes else None)
+
+    def opener(_: CameraConfig) -> StepCapture:
+        assert opens.wait(PATIENCE_S)
+        return capture
+
+    camera = VideoCamera(CONFIG, clock_at_1000_s(), opener)
+    assert None is camera.newest(0.0)
+    opens.set()
+    if comes:
+        frame = camera.newest(PATIENCE_S)
+        assert frame is not None
+        capture.put(None)
+    else:
+        with pytest.raises(HardwareError, match="gives no picture"):
+            camera.newest(PATIENCE_S)
+    camera.close()
 
 
 def test_only_the_newest_picture_is_kept(live: Live) -> None:
