@@ -9,6 +9,8 @@ from functools import reduce
 from operator import xor
 from typing import TYPE_CHECKING, Any
 
+from vm.machine import SHARE, MachineError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,7 +24,7 @@ CHIP = "276098100000001"
 READY_S = 240.0
 FILM_S = 180.0
 """A film lasts 22 s; on a busy host the camera and everything else are slower."""
-INSIDE = "/mnt/host/inside"
+INSIDE = f"{SHARE}/inside"
 """Where a machine finds the folder ``inside``."""
 PYTHON = "/opt/catflap/current/bin/python3"
 STATE = "/var/lib/catflap"
@@ -98,6 +100,14 @@ class Flap:
         for row in self.machine.expect("cat /run/bench/watched").splitlines():
             told = json.loads(row)
             seen.append(Watched(told["at_s"], tuple(told["lines"])))
+
+    def last_words(self) -> str:
+        """Return what a person would look at when something went wrong; never raises for the machine."""
+        asked = "systemctl --no-pager --lines=0 status catflap; systemctl --failed; journalctl --no-pager --lines=40"
+        try:
+            return self.machine.run(asked).output
+        except MachineError as error:
+            return str(error)
 
     def _rows(self, query: str) -> list[dict[str, Any]]:
         said = self.machine.expect(f'sqlite3 -readonly -json {STATE}/journal.sqlite "{query}"')

@@ -61,6 +61,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Note what became of each test, and its time with its machine's."""
     report = yield
     RESULTS.note(item, report)
+    flap = getattr(item, "funcargs", {}).get("flap")
+    if report.failed and isinstance(flap, Flap):
+        report.sections.append(("the daemon's last words", flap.last_words()))
     return report
 
 

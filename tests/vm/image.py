@@ -66,7 +66,9 @@ PLACES = {
 """Where the bench's other files go."""
 GPIO_GID = 986
 """Raspberry Pi OS has the group from the beginning, so that its udev rule finds it."""
-INSTALL = f"python3 {SHARE}/catflap/tools/install.py --any-machine --wheels {SHARE}/wheels"
+TESTING = frozenset({"hypothesis", "iniconfig", "packaging", "pluggy", "pygments", "pytest", "sortedcontainers"})
+INSTALL = f"python3 {SHARE}/catflap/tools/install.py --any-machine --wheels {SHARE}/wheels; test $? -le 1"
+"""Status 1: it is installed, but something does not run; the tests will tell what."""
 INSTALL_S = 900.0
 
 
@@ -104,6 +106,12 @@ def wheels() -> Path:
     """Return the folder of what the lock file for Python 3.11 names: a machine has no network."""
     lock = ROOT / "requirements" / "runtime-py311.txt"
     return _made(WHEELS, _files_key([lock], "wheels"), lambda folder: _fetch_wheels(lock, folder))
+
+
+def testing() -> Path:
+    """Return a folder with pytest and what it needs, as the development's lock file has them."""
+    lock = ROOT / "requirements" / "dev-py311.txt"
+    return _made(BUILD / "testing", _files_key([lock], "testing"), lambda folder: _fetch_testing(lock, folder))
 
 
 def _made(path: Path, key: str, make: Callable[[Path], None]) -> Path:
@@ -261,6 +269,14 @@ def _fetch_wheels(lock: Path, folder: Path) -> None:
     plain = folder / "lock.txt"
     plain.write_text(re.sub(r' ; python_version < "3.12"', "", lock.read_text(encoding="utf-8")), encoding="utf-8")
     _pip("download", "--no-deps", "--require-hashes", "--dest", str(folder), "--requirement", str(plain))
+
+
+def _fetch_testing(lock: Path, folder: Path) -> None:
+    blocks = re.split(r"^(?=[a-z])", lock.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    chosen = folder.with_name("testing.txt")
+    chosen.write_text("".join(block for block in blocks if block.split("==")[0] in TESTING), encoding="utf-8")
+    _pip("install", "--no-deps", "--require-hashes", "--target", str(folder), "--requirement", str(chosen))
+    chosen.unlink()
 
 
 def _pip(verb: str, *words: str) -> None:

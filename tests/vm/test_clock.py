@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 from vm.bench import BOLT
 
-
 if TYPE_CHECKING:
     from vm.bench import Flap
 

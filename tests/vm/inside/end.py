@@ -1,8 +1,9 @@
 """Open the bolt, end the daemon in one way, and say as JSON what the bolt's line did.
 
-    python3 end.py kill | freeze | stop
+    python3 end.py kill | freeze | stop | nothing
 
-``kill`` is SIGKILL, ``freeze`` SIGSTOP (the service's watchdog must find it), ``stop`` systemd's own stop. Standard
+``kill`` is SIGKILL, ``freeze`` SIGSTOP (the service's watchdog must find it), ``stop`` systemd's own stop;
+after ``nothing`` the daemon itself ends the opening. Standard
 library only. Times are seconds of the monotonic clock.
 """
 
@@ -40,7 +41,7 @@ def main(way: str) -> None:
     _until(lambda: level() == 0, RESTS_S, "the bolt rests")
     rested_s = time.monotonic() - began_s
     highs = 0
-    if way != "stop":
+    if way in ("kill", "freeze"):
         until_s = time.monotonic() + RETURNS_S
         while not _returned(before) and time.monotonic() < until_s:
             highs += level()
@@ -66,7 +67,7 @@ def unlock() -> None:
 def _end(way: str, process: int) -> None:
     if way == "stop":
         subprocess.run(["/usr/bin/systemctl", "stop", "--no-block", "catflap.service"], check=True)
-    else:
+    elif way != "nothing":
         os.kill(process, signal.SIGKILL if way == "kill" else signal.SIGSTOP)
 
 
