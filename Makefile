@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults apt install uninstall install-test ssh-tools bench-push soak unit-tools unit-check mutants attacks lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults apt install uninstall install-test ssh-tools bench-push soak unit-tools unit-check vm-tools vm-test mutants attacks lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -135,6 +135,14 @@ unit-check: setup ## the units under a real systemd in a container: ready, watch
 
 bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage
 	@$(BIN)/python tools/bench_push.py
+
+VM := CATFLAP_VM=1 PYTHONPATH=$(CURDIR) $(if $(SHORT),CATFLAP_VM_SHORT=1,CATFLAP_VM_PAGE=docs/reliability.md)
+
+vm-tools: ## install what builds the bench's kernel and disk (Debian; asks for root)
+	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends flex bison bc libelf-dev libssl-dev kmod xz-utils bzip2 linux-source-6.1 v4l2loopback-source mmdebstrap fakeroot e2fsprogs
+
+vm-test: setup ## the flap on a machine of its own kernel, with pins, cameras, watchdog, sshd; into docs/reliability.md; SHORT=1
+	$(VM) $(BIN)/pytest -p no:cacheprovider -n 0 -s tests/vm
 
 HOURS ?= 24
 

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vm.kernel import find
+from vm.kernel import check_programs, find
 from vm.machine import BUILD, SHARE, Machine
 
 from edge.adapters.sim.film import film_scene
@@ -171,6 +171,7 @@ def _base() -> Path:
 
 def _debian(tar: Path) -> None:
     """Let mmdebstrap fill a tar, with the backports of whichever mirror it chose."""
+    check_programs("mmdebstrap")
     lines = f"sed -n 's/^\\(deb .*\\) {SUITE} main.*/\\1 {SUITE}-backports main/p' /etc/apt/sources.list"
     install = f"apt-get install --yes --no-install-recommends -t {SUITE}-backports {' '.join(BACKPORTS)}"
     hook = f"{lines} > /etc/apt/sources.list.d/backports.list && apt-get update && {install}"
@@ -181,6 +182,7 @@ def _debian(tar: Path) -> None:
 
 def _disk(image: Path) -> None:
     """Lay the Debian root and the bench's own files into an ext4 file system; fakeroot keeps whose they are."""
+    check_programs("mkfs.ext4", "depmod", *(() if os.geteuid() == 0 else ("fakeroot",)))
     over = image.with_name("over")
     _remove(over)
     _bench_files(over)

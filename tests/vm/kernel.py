@@ -15,8 +15,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vm.machine import BUILD, LINUX
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CONFIG = Path(__file__).resolve().with_name("um.config")
 MODULES = BUILD / "modules"
@@ -46,7 +50,7 @@ def find() -> Path:
 
 
 def _build() -> None:
-    _check_tools()
+    check_programs(*PROGRAMS, packages=[package for package, archive in SOURCES.items() if not archive.exists()])
     print("making build/vm/linux: five minutes on two idle cores", file=sys.stderr)
     work = BUILD / "kernel-work"
     shutil.rmtree(work, ignore_errors=True)
@@ -74,9 +78,10 @@ def _build() -> None:
     shutil.rmtree(work)
 
 
-def _check_tools() -> None:
-    missing = [name for name in PROGRAMS if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
-    missing += [package for package, archive in SOURCES.items() if not archive.exists()]
+def check_programs(*names: str, packages: Sequence[str] = ()) -> None:
+    """Say in one line what is missing here, and end."""
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    missing = [*(name for name in names if shutil.which(name, path=path) is None), *packages]
     if missing:
         raise SystemExit(f"vm: missing here: {', '.join(missing)}; `make vm-tools` installs it")
 
