@@ -6,6 +6,8 @@ Run with the flap's Python while the daemon is stopped.
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 LINES = Path("/run/bench/lines")
 COUNT = 28
+FOLLOWS_S = 10.0
 OPEN = FlapCommand(BoltAction.ENERGISE, 0.5)
 
 
@@ -52,9 +55,17 @@ def _levels(number: int, drive: Callable[[bool], None]) -> list[int]:
     """Return a line's level before it is driven, driven high and driven low."""
     before = level(number)
     drive(True)
-    high = level(number)
+    high = _reached(number, 1)
     drive(False)
-    return [before, high, level(number)]
+    return [before, high, _reached(number, 0)]
+
+
+def _reached(number: int, wanted: int) -> int:
+    """Return the line's level once it is as wanted, or when it has had its time: lgpio's PWM has a thread of its own."""
+    until_s, never = time.monotonic() + FOLLOWS_S, threading.Event()
+    while level(number) != wanted and time.monotonic() < until_s:
+        never.wait(0.01)
+    return level(number)
 
 
 def level(number: int) -> int:
