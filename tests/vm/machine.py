@@ -196,7 +196,7 @@ class Machine:
             MachineError: it never did; with its last output.
         """
         rounds = f"end=$((SECONDS + {round(deadline_s)})); until said=$({command}); do"
-        stop = '[ $SECONDS -lt $end ] || { echo "$said"; exit 1; }; sleep 0.1; done'
+        stop = '[ $SECONDS -lt $end ] || { echo "$said"; exit 1; }; sleep 1; done'
         self.expect(f"{rounds} {stop}", deadline_s + ANSWER_S)
 
     def cut(self) -> None:

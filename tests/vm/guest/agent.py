@@ -45,9 +45,17 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         status = process.returncode
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        output, _ = process.communicate()
-        status = TIMED_OUT
+        output, status = _left(process), TIMED_OUT
     return {"number": request["number"], "status": status, "output": output.decode("utf-8", "replace")}
+
+
+def _left(process: subprocess.Popen[bytes]) -> bytes:
+    """Return what it has said; a grandchild in another session may hold its output open for ever."""
+    try:
+        output, _ = process.communicate(timeout=1.0)
+    except subprocess.TimeoutExpired as error:
+        return error.output or b""
+    return output
 
 
 def _send(line: int, words: dict[str, Any]) -> None:

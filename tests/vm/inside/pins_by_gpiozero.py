@@ -61,7 +61,7 @@ def _levels(number: int, drive: Callable[[bool], None]) -> list[int]:
 
 
 def _reached(number: int, wanted: int) -> int:
-    """Return the line's level once it is as wanted, or when it has had its time: lgpio's PWM has a thread of its own."""
+    """Return a line's level once it is as wanted, or when its time is over: lgpio's PWM has a thread of its own."""
     until_s, never = time.monotonic() + FOLLOWS_S, threading.Event()
     while level(number) != wanted and time.monotonic() < until_s:
         never.wait(0.01)
