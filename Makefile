@@ -7,10 +7,10 @@ STAMP := $(VENV)/.installed-$(TAG)
 DATA ?= ../shared/data
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults apt install uninstall install-test ssh-tools bench-push soak unit-tools unit-check vm-tools vm-test mutants attacks lock clean
+.PHONY: help setup run test lint types unit bench benchmarks error-rates identity-value door-diagram door-events model train-setup train-test pareto distil-value adaptation baselines prey-value report figures firmware firmware-tools slot-faults ssh-tools bench-push soak mutants attacks lock clean drift rehearse-push s3-test unit-tools unit-check apt install uninstall install-test aarch64 aarch64-tools pi-pins power-cuts crash-states cut-tools
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 setup: $(STAMP) ## make the environment (.venv) from the hash-locked requirements
 
@@ -41,7 +41,7 @@ bench: setup ## one JSON line per figure
 
 benchmarks: setup ## the same, into docs/benchmarks.md
 	$(BIN)/python tools/bench.py > .bench.jsonl
-	$(BIN)/python tools/bench_page.py < .bench.jsonl > docs/benchmarks.md
+	$(BIN)/python tools/bench_page.py docs/benchmarks.md < .bench.jsonl
 	@rm .bench.jsonl
 
 error-rates: setup ## how often the sequential test is wrong, beside the budgets, over 10^5 drawn visits, into docs/error-rates.md
@@ -63,14 +63,43 @@ door-events: setup ## random events against door, coil and interlock, into docs/
 
 slot-faults: setup ## cut the power and fail the disk at every call of every step of the model slots, into docs/push.md
 	$(BIN)/python tools/slot_faults.py --write docs/push.md
+	$(BIN)/python tools/update_faults.py --write docs/push.md
+
+CUTS ?= 200
+
+power-cuts: setup ## kill a user-mode Linux at random instants while its flap records and updates, into docs/reliability.md; CUTS=10 is short
+	$(BIN)/python tools/power_cuts.py --cuts $(CUTS) --write docs/reliability.md
+
+STATES ?= 10000
+
+crash-states: setup ## thousands of disks that a cut could leave, made from one run's writes and flushes, into docs/reliability.md; STATES=200 is short, ANEW=1
+	$(BIN)/python tools/crash_states.py --states $(STATES) $(if $(ANEW),--anew) --write docs/reliability.md
+
+cut-tools: ## install what these two need: a user-mode Linux, unless build/vm has one, and dmsetup (Debian; asks for root)
+	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends user-mode-linux dmsetup e2fsprogs kmod
 
 MUTANTS ?= 10000
 
-mutants: setup ## damaged models and manifests against the update check: accepted, killed the child, deaths; MUTANTS=…
-	$(BIN)/python tools/mutate_bundles.py --count $(MUTANTS)
+mutants: setup ## damaged models and manifests against the update check, into docs/push.md: accepted, killed, deaths; MUTANTS=…
+	$(BIN)/python tools/mutate_bundles.py --count $(MUTANTS) --write docs/push.md
 
-attacks: setup ## what may lie in the inbox and must not get in, counted
-	$(BIN)/pytest -n 2 tests/test_update_attacks.py tests/test_tuf_client.py
+drift: setup ## what the watch for drift notices in the simulated world, and how often it is wrong, into docs/push.md
+	$(BIN)/python tools/drift_figures.py --write docs/push.md
+
+attacks: setup ## every attack on the way of a model, and every case of TUF's conformance groups, counted into docs/push.md
+	@mkdir -p build
+	$(BIN)/pytest -n 2 -m "attack or conformance" --junitxml=build/attacks.xml
+	@$(BIN)/python tools/attacks.py build/attacks.xml --write docs/push.md
+
+S3 := .venv-s3
+
+$(S3)/.installed-$(TAG): requirements/s3-test-$(TAG).txt
+	$(PYTHON) -m venv --clear $(S3)
+	$(S3)/bin/pip install --quiet --require-hashes --only-binary :all: -r requirements/s3-test-$(TAG).txt
+	@touch $@
+
+s3-test: $(S3)/.installed-$(TAG) ## a push to a real S3 server on this machine, and a flap that polls it (.venv-s3)
+	$(S3)/bin/python -m pytest -s tests/s3
 
 TRAIN := .venv-train
 
@@ -127,27 +156,23 @@ firmware-tools: ## install what builds that image and runs it in a simulated chi
 ssh-tools: ## install the sshd that the tests push to (Debian; asks for root)
 	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends openssh-server openssh-client
 
-unit-tools: ## install what the check of the units boots its container with (Debian; asks for root)
-	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends systemd-container mmdebstrap acl
-
-unit-check: setup ## the units under a real systemd in a container: ready, watchdog, rest, sandboxes, push, back-off (root)
-	@$(BIN)/python tools/unit_check.py
-
-bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage
-	@$(BIN)/python tools/bench_push.py
-
-VM := CATFLAP_VM=1 PYTHONPATH=$(CURDIR) $(if $(SHORT),CATFLAP_VM_SHORT=1,CATFLAP_VM_PAGE=docs/reliability.md)
-
-vm-tools: ## install what builds the bench's kernel and disk (Debian; asks for root)
-	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends flex bison bc libelf-dev libssl-dev kmod xz-utils bzip2 linux-source-6.1 v4l2loopback-source mmdebstrap fakeroot e2fsprogs
-
-vm-test: setup ## the flap on a machine of its own kernel, with pins, cameras, watchdog, sshd; into docs/reliability.md; SHORT=1
-	$(VM) $(BIN)/pytest -p no:cacheprovider -n 0 -s tests/vm
+bench-push: setup ## from push to "on trial" over a real sshd on this machine, seconds per stage; and from death to the model before; into docs/push.md
+	@$(BIN)/python tools/bench_push.py --write docs/push.md
+	@$(BIN)/python tools/bench_rollback.py --write docs/push.md
 
 HOURS ?= 24
 
 soak: setup ## a thousand simulated nights, going on where it stopped: does anything grow? into docs/reliability.md; HOURS=1 or, short and apart, NIGHTS=20
 	$(BIN)/python tools/soak.py --hours $(HOURS) $(if $(NIGHTS),--nights $(NIGHTS) --home build/soak-short,--write docs/reliability.md)
+
+rehearse-push: setup ## a roll-out to twenty flaps behind real sshds on this machine, into docs/push.md
+	@$(BIN)/python tools/rehearse_push.py --write docs/push.md
+
+unit-tools: ## install what the check of the units boots its container with (Debian; asks for root)
+	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends systemd-container mmdebstrap acl
+
+unit-check: setup ## the units under a real systemd in a container: ready, watchdog, rest, sandboxes, push, back-off (root)
+	@$(BIN)/python tools/unit_check.py
 
 # As root with the system's own Python: no environment is there yet. -B: nothing is left in the checkout.
 INSTALL := $(if $(filter 0,$(shell id -u)),,sudo )/usr/bin/python3 -B tools/install.py
@@ -164,8 +189,25 @@ uninstall: ## remove it from this Pi; pictures and configuration stay
 install-test: setup ## install, upgrade, fail, go back, remove: real Bookworm and Trixie under systemd (needs root); SUITES=…
 	$(BIN)/python tools/install_check.py $(SUITES) --write docs/install.md
 
+aarch64-tools: ## install what emulates a Pi's processor and board (Debian; asks for root)
+	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends qemu-user qemu-system-arm mmdebstrap debian-archive-keyring device-tree-compiler cpio
+
+aarch64: setup ## the real aarch64 wheels and the model under qemu, compared and counted, into docs/reliability.md and docs/benchmarks.md; QUICK=1
+	$(BIN)/python tools/aarch64.py $(if $(QUICK),--quick,--write)
+
+pi-pins: setup ## the bolt's line on an emulated Pi's own pin controller, with three kernels, into docs/reliability.md
+	$(BIN)/python tools/pi_pins.py --write
+
+VM := CATFLAP_VM=1 PYTHONPATH=$(CURDIR) $(if $(SHORT),CATFLAP_VM_SHORT=1,CATFLAP_VM_PAGE=docs/reliability.md)
+
+vm-tools: ## install what builds the bench's kernel and disk (Debian; asks for root)
+	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends flex bison bc libelf-dev libssl-dev kmod xz-utils bzip2 linux-source-6.1 v4l2loopback-source mmdebstrap fakeroot e2fsprogs
+
+vm-test: setup ## the flap on a machine of its own kernel, with pins, cameras, watchdog, sshd; into docs/reliability.md; SHORT=1
+	$(VM) $(BIN)/pytest -p no:cacheprovider -n 0 -s tests/vm
+
 lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
 	$(PYTHON) tools/lock.py
 
 clean: ## remove what was made, never what was recorded
-	rm -rf $(VENV) .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis build
+	rm -rf $(VENV) .venv-s3 .venv-train .mypy_cache .ruff_cache .pytest_cache .hypothesis build

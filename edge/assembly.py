@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from edge.adapters.gpio import Pins
     from edge.bundle import Bundle
     from edge.config import Config
+    from edge.drift import Reference
     from edge.files import Files
     from edge.messages import Bounds
     from edge.pipeline import Models
@@ -123,6 +124,7 @@ class LoadedModel:
     model_id: str
     runtime: str
     identity: IdentitySettings | None = None
+    reference: Reference | None = None
 
 
 def bundle_directory(name: str) -> Path:
@@ -178,6 +180,7 @@ def loaded(bundle: Bundle, runtime: str, threads: int) -> LoadedModel:
     """
     interpreter = open_interpreter(bundle, runtime, threads)
     manifest = bundle.manifest
+    reference = bundles.reference(bundle)
     model = Model(
         interpreter=interpreter,
         recipe=manifest.recipe,
@@ -185,7 +188,7 @@ def loaded(bundle: Bundle, runtime: str, threads: int) -> LoadedModel:
         embedding=manifest.embedding.quantisation,
         calibration=manifest.calibration,
     )
-    return LoadedModel(model, manifest.evidence, bundle.model_id, interpreter.runtime, manifest.identity)
+    return LoadedModel(model, manifest.evidence, bundle.model_id, interpreter.runtime, manifest.identity, reference)
 
 
 def open_bolt_and_pins(config: Config, clock: Clock) -> Pins:
@@ -318,7 +321,7 @@ def judging(config: Config, loaded: LoadedModel, kept: tuple[Gallery, ...] = ())
         HardwareError: the runtime failed on the galleries' pictures.
     """
     provenance = Provenance(loaded.model_id, loaded.runtime, config.digest(), rules(config, loaded.evidence))
-    return Judging(loaded.model, recogniser(config, loaded, kept), provenance)
+    return Judging(loaded.model, recogniser(config, loaded, kept), provenance, reference=loaded.reference)
 
 
 def one_model(config: Config, loaded: LoadedModel, kept: tuple[Gallery, ...] = ()) -> OneModel:

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from edge.codec import from_json
+from edge.drift import Reference, reference_of
 from edge.errors import InputError, TrustError
 from edge.features import Recipe  # noqa: TC001 - the codec reads the hints of Manifest at run time
 from edge.identity import IdentitySettings  # noqa: TC001 - as above
@@ -199,6 +200,18 @@ def golden(bundle: Bundle) -> Golden:
         _require(whole, f"{where}: {told.runtime}: must give outputs for each of the {count} patches")
     patches = image.reshape(count, recipe.height_px, recipe.width_px).astype(np.uint8, copy=False)
     return Golden(patches, said.labels, said.tolerance_lsb, said.outputs)
+
+
+def reference(bundle: Bundle) -> Reference:
+    """Decode what live pictures and scores are held against.
+
+    Raises:
+        TrustError: it is no such statistics.
+    """
+    try:
+        return reference_of(bundle.reference, bundle.directory / "reference.json")
+    except InputError as error:
+        raise TrustError(str(error)) from error
 
 
 def parse(raw: bytes, origin: Path) -> Manifest:

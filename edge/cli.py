@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import edge
 from edge.errors import CatflapError
+from edge.messages import Label
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     _cat(commands.add_parser)
     _push(commands.add_parser)
     _model(commands.add_parser)
+    _visit(commands.add_parser)
     return parser
 
 
@@ -180,7 +182,9 @@ def _push(add: Callable[..., argparse.ArgumentParser]) -> None:
         "--keys", type=Path, metavar="FILE", default=PUSH_KEYS, help=f"the push account's keys (default: {PUSH_KEYS})"
     )
     adopt.set_defaults(act="adopt:adopt")
-    for parser in (receive, adopt):
+    link = add("link", help="the network process: poll a store for new models")
+    link.set_defaults(act="link:link")
+    for parser in (receive, adopt, link):
         _config_option(parser)
 
 
@@ -196,6 +200,20 @@ def _model(add: Callable[..., argparse.ArgumentParser]) -> None:
     for parser, word in ((promote, "promote"), (back, "rollback")):
         parser.set_defaults(act="model:speak", command=word)
     for parser in (everything, show, promote, back):
+        _config_option(parser)
+        _json_option(parser)
+
+
+def _visit(add: Callable[..., argparse.ArgumentParser]) -> None:
+    what = add("visit", help="what visits there were, and what they were").add_subparsers(required=True, metavar="WHAT")
+    everything = what.add_parser("list", help="the last visits, the newest first")
+    everything.add_argument("--limit", type=int, default=20, metavar="N", help="how many; 20")
+    everything.set_defaults(act="visit:list_all")
+    label = what.add_parser("label", help="say what a visit was, which a trial learns from")
+    label.add_argument("visit", metavar="VISIT", help="as `catflap visit list` names it")
+    label.add_argument("label", metavar="LABEL", help=f"one of {', '.join(Label)}")
+    label.set_defaults(act="visit:label")
+    for parser in (everything, label):
         _config_option(parser)
         _json_option(parser)
 

@@ -70,6 +70,15 @@ def _zone(text: str) -> str:
         raise ValueError(f"{text!r} is no time zone that this machine's tzdata knows{hint}") from error
 
 
+def _store(text: str) -> str:
+    # What is wrong is never repeated: it may hold a permission, and goes into the log.
+    if re.fullmatch(r"|file:/[^?#\s]*|https://[^/?#\s@]+(/[^?#\s]*)?", text) is None:
+        raise ValueError(
+            "is not file:/DIR or https://HOST/FOLDER, without ? and #; a permission is the credential models_access"
+        )
+    return text
+
+
 def _pin(doc: str) -> Any:  # noqa: ANN401 - as above
     return _number(-1, -1, 27, doc + " (BCM number; -1: not wired)")
 
@@ -267,6 +276,21 @@ class ControlConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkConfig:
+    """What the network process does."""
+
+    models: str = field(
+        default="",
+        metadata={
+            "read": _store,
+            "doc": "the plain store that is asked for new models (push_model.py --via); empty: none",
+            "rule": "file:/DIR or https://HOST/FOLDER, or empty",
+        },
+    )
+    poll_every_s: float = _number(900.0, 10.0, 86400.0, "how often it is asked, give or take a tenth")
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     """How the log reads."""
 
@@ -314,6 +338,7 @@ class Config:
     spool: SpoolConfig = SpoolConfig()
     state: StateConfig = StateConfig()
     control: ControlConfig = ControlConfig()
+    link: LinkConfig = LinkConfig()
     log: LogConfig = LogConfig()
     cat: tuple[CatConfig, ...] = ()
 
@@ -336,6 +361,7 @@ SECTIONS: dict[str, type[Any]] = {
     "spool": SpoolConfig,
     "state": StateConfig,
     "control": ControlConfig,
+    "link": LinkConfig,
     "log": LogConfig,
 }
 

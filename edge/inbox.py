@@ -18,6 +18,7 @@ import tarfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,9 +27,12 @@ from edge.codec import from_json, to_json
 from edge.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from edge.files import Files
+
+    Entry = tuple[str, Callable[[], bytes]]
+    """A file's name, and how its content is had once the name has been found good."""
 
 FORMAT = 1
 """Of requests and replies."""
@@ -46,6 +50,8 @@ MAX_FILES = 300
 """Two hundred and fifty-six roots, which is how many rotations a TUF client follows, and what is beside them."""
 RESERVE_BYTES = 64_000_000
 """What a push leaves free for journal and spool."""
+UMASK = 0o007
+"""Of whoever fills the inbox: two accounts do, the push account and the link's, and each clears up after the other."""
 
 _BLOCK = 512
 _NAME = re.compile(
@@ -179,7 +185,7 @@ class Inbox:
         Raises:
             OSError: the directory cannot be written.
         """
-        self._files.make_directory(self.directory)
+        self._made(self.directory)
         handle = os.open(self.directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
         try:
             yield _locked(handle)
@@ -195,19 +201,38 @@ class Inbox:
             InputError: the stream is not what a push may be, ended early, or there is no room for it.
             OSError: the disk failed; the inbox is the old one or the new one.
         """
+        return self.fill(_entries(_Counted(stream, length)), length)
+
+    def fill(self, entries: Iterable[Entry], length: int) -> int:
+        """Take a repository file by file, ``length`` bytes in all or fewer; the caller holds the inbox.
+
+        Nothing is asked for under a name that is none of a repository's. Whatever an entry raises passes, and leaves
+        the inbox as it was. Return the version that the new timestamp says it has; nobody has verified it.
+
+        Raises:
+            InputError: the files are not what a push may be, or there is no room for them.
+            OSError: the disk failed; the inbox is the old one or the new one.
+        """
         free = self._files.free_bytes(self.directory)
         _require(
             free >= 2 * length + RESERVE_BYTES, f"the disk has {free // 10**6} MB left; too little to take a push in"
         )
         self._clear_arriving()
         try:
-            names = self._unpack(_Counted(stream, length))
-            version = _version(self._files.read(self.directory / ARRIVING / METADATA / TIMESTAMP))
+            names = self._arrive(entries)
+            version = version_of(self._files.read(self.directory / ARRIVING / METADATA / TIMESTAMP))
         except BaseException:
             self._clear_arriving()
             raise
         self._put_in_place(names)
         return version
+
+    def timestamp(self) -> bytes | None:
+        """Return the timestamp that lies here, or None where there is none."""
+        try:
+            return self._files.read(self.directory / METADATA / TIMESTAMP)
+        except FileNotFoundError:
+            return None
 
     def answer(self) -> bytes | None:
         """Return what the update service answered to what lies here, or None where it has not yet."""
@@ -216,16 +241,16 @@ class Inbox:
         except FileNotFoundError:
             return None
 
-    def _unpack(self, stream: _Counted) -> tuple[str, ...]:
+    def _arrive(self, entries: Iterable[Entry]) -> tuple[str, ...]:
         arriving = self.directory / ARRIVING
         for part in (METADATA, TARGETS):
             self._files.make_directory(arriving / part)
         names: list[str] = []
-        for name, size in _members(stream):
+        for name, content in entries:
+            _require(_NAME.fullmatch(name) is not None, f"the push: {name[:80]!r}: is no name of a repository's file")
             _require(name not in names, f"the push: {name}: comes twice")
             _require(len(names) < MAX_FILES, f"the push: has more than {MAX_FILES} files")
-            self._files.write(arriving / name, stream.exactly(size))
-            stream.exactly(-size % _BLOCK)
+            self._files.write(arriving / name, content())
             names.append(name)
         _require(f"{METADATA}/{TIMESTAMP}" in names, f"the push: has no {METADATA}/{TIMESTAMP}")
         return tuple(names)
@@ -233,7 +258,7 @@ class Inbox:
     def _put_in_place(self, names: tuple[str, ...]) -> None:
         files, here = self._files, self.directory
         for part in (METADATA, TARGETS):
-            files.make_directory(here / part)
+            self._made(here / part)
         if ANSWER in files.names(here):
             files.remove_file(here / ANSWER)  # it was about the push before
             files.sync_directory(here)
@@ -242,14 +267,27 @@ class Inbox:
             if name != commit:
                 files.rename(here / ARRIVING / name, here / name)
         for part in (TARGETS, METADATA):
-            files.sync_directory(here / part)
+            self._sync(part)
         files.rename(here / ARRIVING / commit, here / commit)
-        files.sync_directory(here / METADATA)
+        self._sync(METADATA)
         self._clear_arriving()
         for part in (METADATA, TARGETS):
             for name in files.names(here / part):
                 if f"{part}/{name}" not in names:
                     files.remove_file(here / part / name)
+
+    def _made(self, directory: Path) -> None:
+        """Make a directory that is missing, so that it lasts. One that is there may lie where we may only pass."""
+        try:
+            self._files.names(directory)
+        except FileNotFoundError:
+            self._files.make_directory(directory)
+            self._files.sync_directory(directory.parent)
+
+    def _sync(self, part: str) -> None:
+        """Let what was renamed last: a name is sure to have moved once both directories are on the disk (fsync(2))."""
+        self._files.sync_directory(self.directory / part)
+        self._files.sync_directory(self.directory / ARRIVING / part)
 
     def _clear_arriving(self) -> None:
         arriving = self.directory / ARRIVING
@@ -283,14 +321,21 @@ class _Counted:
         return bytes(found)
 
 
-def _members(stream: _Counted) -> Iterator[tuple[str, int]]:
-    """Yield name and size of each file; the caller reads it. Only plain headers: no extension is ever followed."""
+def _entries(stream: _Counted) -> Iterator[Entry]:
+    """Yield each file; the caller reads it before the next. Only plain headers: no extension is ever followed."""
     while stream.left:
         block = stream.exactly(min(_BLOCK, stream.left))
         if not any(block):
             _require(not any(stream.exactly(stream.left)), "the push: has data after its end")
             return
-        yield _header(block)
+        name, size = _header(block)
+        yield name, partial(_padded, stream, size)
+
+
+def _padded(stream: _Counted, size: int) -> bytes:
+    data = stream.exactly(size)
+    stream.exactly(-size % _BLOCK)
+    return data
 
 
 def _header(block: bytes) -> tuple[str, int]:
@@ -299,12 +344,16 @@ def _header(block: bytes) -> tuple[str, int]:
     except (tarfile.HeaderError, UnicodeDecodeError) as error:
         raise InputError(f"the push: is not a plain tar: {error}") from error
     _require(info.type == tarfile.REGTYPE, f"the push: {info.name[:80]!r}: is not a plain file")
-    _require(_NAME.fullmatch(info.name) is not None, f"the push: {info.name[:80]!r}: is no name of a repository's file")
     _require(info.size >= 0, f"the push: {info.name}: has no size")
     return info.name, info.size
 
 
-def _version(timestamp: bytes) -> int:
+def version_of(timestamp: bytes) -> int:
+    """Return the version that a timestamp says it has.
+
+    Raises:
+        InputError: it says none.
+    """
     try:
         version = json.loads(timestamp)["signed"]["version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -97,6 +97,7 @@ _ADD_EVENT = "INSERT INTO events VALUES (:at, :monotonic_ns, :kind, :detail)"
 _SAVE_HEAT = "INSERT OR REPLACE INTO coil VALUES (1, :heat_s, :at, :boot_id, :since_boot_ns)"
 _SAVE_HOUSE = "INSERT OR REPLACE INTO house VALUES (1, :mode, :panic, :sha256, :at)"
 _ADD_PAIR = "INSERT OR REPLACE INTO trials VALUES (:candidate, :since, :champion, :visit, :at, :pair)"
+_LABEL = "UPDATE visits SET owner_label = :label WHERE visit = :visit"
 _NOTE_SETTINGS = """
 INSERT INTO settings SELECT :at, :config, :text
 WHERE :config IS NOT (SELECT config FROM settings ORDER BY rowid DESC LIMIT 1)
@@ -291,6 +292,18 @@ class Journal:
             return HouseKept(Lasting(mode=None, panic=panic != 0), HouseFound.DAMAGED)
         return HouseKept(Lasting(None if mode is None else Mode(mode), bool(panic)), HouseFound.KEPT)
 
+    def label(self, at: datetime, visit_id: str, label: Label) -> bool:
+        """Keep what the owner says that a visit was; return whether there is such a visit. The last word holds.
+
+        Raises:
+            HardwareError: the journal cannot be read; nothing was kept.
+        """
+        waits = any(row.sql == _ADD_VISIT and row.values["visit"] == visit_id for row in self._waiting)
+        if not waits and not self._rows("SELECT 1 FROM visits WHERE visit = ?", visit_id):
+            return False
+        self._write(at, _Row(_LABEL, {"visit": visit_id, "label": _column(label)}))
+        return True
+
     def note_settings(self, at: datetime, config_hash: str, text: str) -> None:
         """Add the settings to their history unless they are the last ones there."""
         self._write(at, _Row(_NOTE_SETTINGS, {"at": _text(at), "config": config_hash, "text": text}))
@@ -344,9 +357,18 @@ class Journal:
             HardwareError: the journal cannot be read.
         """
         rows = self._rows("SELECT * FROM events ORDER BY rowid DESC LIMIT ?", limit)
-        return tuple(
-            EventRow(datetime.fromisoformat(row["at"]), row["monotonic_ns"], row["kind"], row["detail"]) for row in rows
-        )
+        return tuple(map(_event_row, rows))
+
+    def last_event(self, kinds: tuple[str, ...], about: str) -> EventRow | None:
+        """Return the newest event of one of these kinds whose detail begins with ``about`` and a colon.
+
+        Raises:
+            HardwareError: the journal cannot be read.
+        """
+        marks, begins = ", ".join("?" * len(kinds)), f"{about}:"
+        sql = f"SELECT * FROM events WHERE kind IN ({marks}) AND substr(detail, 1, ?) = ? ORDER BY rowid DESC LIMIT 1"  # noqa: S608 - of question marks only
+        rows = self._rows(sql, *kinds, len(begins), begins)
+        return next(map(_event_row, rows), None)
 
     def close(self) -> None:
         """Try once more to write what waits, and close the file; may be called twice."""
@@ -528,6 +550,10 @@ def _visit_row(row: sqlite3.Row) -> VisitRow:
         prey_llr=row["prey_llr"],
         owner_label=_label(row["owner_label"]),
     )
+
+
+def _event_row(row: sqlite3.Row) -> EventRow:
+    return EventRow(datetime.fromisoformat(row["at"]), row["monotonic_ns"], row["kind"], row["detail"])
 
 
 def _label(text: str | None) -> Label | None:

@@ -203,6 +203,7 @@ class CommandKind(StrEnum):
     CLEAR = "clear"  # clear the latched fault
     PROMOTE = "promote"  # make the model on trial the champion
     ROLLBACK = "rollback"  # end the trial, or, without one, go back to the model before
+    LABEL = "label"  # what a finished visit was, by somebody who knows
 
 
 LET_IN_LOW_S = 10.0
@@ -216,13 +217,15 @@ class Command:
     """The owner's word, checked.
 
     ``mode`` belongs to MODE and is None otherwise; ``cat`` (empty: no name was given) and ``for_s`` (how long it
-    waits for the cat, LET_IN_LOW_S..LET_IN_HIGH_S) belong to LET_IN.
+    waits for the cat, LET_IN_LOW_S..LET_IN_HIGH_S) belong to LET_IN; ``visit`` and ``label`` belong to LABEL.
     """
 
     kind: CommandKind
     mode: Mode | None = None
     cat: str = ""
     for_s: float = 0.0
+    visit: str = ""
+    label: Label | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -238,7 +241,8 @@ class Status:
     """How the door is.
 
     ``door`` is the word of its state and ``coil_refusal`` that of the coil's last refusal. ``fault`` and
-    ``camera_lost`` say why. None: nothing to say. ``heat_share`` is the coil's heat as a share of its budget, 0..1.
+    ``camera_lost`` say why, ``drift`` what is no longer as the model was made for. None: nothing to say. ``heat_share``
+    is the coil's heat as a share of its budget, 0..1.
     """
 
     door: str
@@ -250,6 +254,7 @@ class Status:
     camera_lost: str | None
     model_id: str
     last_verdict: Verdict | None
+    drift: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from edge import trials
+from edge.driftkeeper import DriftKeeper
 from edge.errors import HardwareError, TrustError
 from edge.messages import CommandKind, QualityWhy, Reply
 from edge.shadow import Shadow, Side
@@ -118,6 +119,7 @@ class ModelKeeper:
         self._candidate: _Loaded | None = None
         self._loading: _Loading | None = None
         self._shadow: Shadow | None = None
+        self._drift = DriftKeeper(parts.record)
         self._tally = Tally()
         self._stage: Stage | None = None
         self._secret = b""
@@ -137,6 +139,11 @@ class ModelKeeper:
         """What decides where nothing is on trial at the door."""
         return self._champion.judging
 
+    @property
+    def drift(self) -> str | None:
+        """What is no longer as the champion was made for, in one line; None where all is."""
+        return self._drift.alarm
+
     def judging(self, visit_id: str) -> Judging:
         """Return by what a visit that begins now is judged: the champion, or for its share the challenger.
 
@@ -152,6 +159,7 @@ class ModelKeeper:
 
     def finished(self, visit: Visit) -> None:
         """Let a visit wait for the candidate; a runtime that failed at the door has failed."""
+        self._watch_drift(visit)
         if self._shadow is None or self._candidate is None:
             return
         failed = any(entry.quality.why is QualityWhy.FAILED for entry in visit.observations)
@@ -179,6 +187,11 @@ class ModelKeeper:
         self._owed = _Owed(kind, "by the owner's word", subject.place.sha256)
         becomes = "takes over" if kind is CommandKind.PROMOTE else "goes"
         return Reply(ok=True, says=f"{subject.judging.provenance.model_id} {becomes} as soon as nobody is at the flap")
+
+    def labelled(self) -> None:
+        """Hear that the owner has said of a visit what it was: a trial lost by it ends now, not a visit later."""
+        if self._shadow is not None:
+            self._decide()
 
     def drifted(self, why: str) -> None:
         """Take an alarm: scores or pictures are no longer what the model was made for.
@@ -363,12 +376,31 @@ class ModelKeeper:
         if self._loading is not None and self._is_trial(self._loading.place):
             self._loading = None
         self._candidate = self._shadow = self._stage = None
+        self._drift.forget_tried()
         self._tally = Tally()
 
     def _changed(self, now_ns: int) -> None:
         self._changed_ns, self._settled = now_ns, False
 
     # --- comparing ---------------------------------------------------------------------------------------------------
+
+    def _watch_drift(self, visit: Visit) -> None:
+        """Hold what the champion decided against what it was made for. With a candidate there, that is the world's."""
+        judging = self.champion
+        if visit.model_id != judging.provenance.model_id:
+            return
+        why = self._drift.seen(visit, visit.model_id, judging.reference)
+        if why is not None and self._candidate is None:
+            self.drifted(why)
+
+    def _watch_tried(self, shadow: Shadow) -> None:
+        """Hold what the candidate said of the last visit against what it was made for."""
+        if self._candidate is None or shadow.said is None:
+            return
+        judging, (visit, scores) = self._candidate.judging, shadow.said
+        why = self._drift.tried(visit, judging.provenance.model_id, judging.reference, scores)
+        if why is not None:
+            self.drifted(why)
 
     def _score(self, shadow: Shadow) -> None:
         """Score one patch of a visit that has ended; with its last one the visit counts."""
@@ -381,6 +413,7 @@ class ModelKeeper:
         if pair is not None:
             self._tally = self._tally.with_pair(pair)
             self._parts.book.add(self._parts.clock.wall(), self._name(self._state), pair)
+            self._watch_tried(shadow)
             self._decide()
 
     def _decide(self) -> None:

@@ -69,6 +69,9 @@ class Models(Protocol):
     def obey(self, kind: CommandKind) -> Reply:
         """Take PROMOTE or ROLLBACK, or refuse it in one line; what is done is done as soon as nobody is there."""
 
+    def labelled(self) -> None:
+        """Hear that the owner has said of a visit what it was."""
+
 
 @dataclass(frozen=True, slots=True)
 class Powers:
@@ -119,6 +122,8 @@ class Owner:
                 return self._let_in(command, now_ns)
             case CommandKind.PROMOTE | CommandKind.ROLLBACK:
                 return self._models.obey(command.kind)
+            case CommandKind.LABEL:
+                return self._label(command)
         return self._rule(command)
 
     def _rule(self, command: Command) -> Reply:
@@ -155,6 +160,15 @@ class Owner:
         except GrantRefusedError as error:
             return _refused(str(error))
         return _done(f"{command.cat or 'the next cat of ours'} may come in once within {command.for_s:g} s")
+
+    def _label(self, command: Command) -> Reply:
+        if command.label is None:
+            return _refused("a visit can only be labelled with a label")
+        why = self._record.label(command.visit, command.label)
+        if why is not None:
+            return _refused(why)
+        self._models.labelled()
+        return _done(f"visit {command.visit} was {command.label}")
 
 
 def _done(says: str) -> Reply:

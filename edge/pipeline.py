@@ -34,6 +34,7 @@ from edge.visits import OpenVisit, visit_id_of
 if TYPE_CHECKING:
     from edge.coil import CoilGuard
     from edge.door import Door
+    from edge.drift import Reference
     from edge.housekeeper import HouseKeeper
     from edge.keeper import CameraKeeper, ReaderKeeper
     from edge.messages import Frame, Grey, Patch, Scores, Verdict, Visit
@@ -87,7 +88,8 @@ class Judging:
     """By what a visit is judged, the same for all its frames: a model, whom it knows by their looks, and the rules.
 
     ``second`` watches over the model where a challenger decides (``Rules.second``). ``on_blind`` stands in for the
-    owner's own choice where there is no model at all; None: the owner's holds.
+    owner's own choice where there is no model at all; None: the owner's holds. ``reference`` is what drift is held
+    against; None: nothing is.
     """
 
     model: Model
@@ -95,6 +97,7 @@ class Judging:
     provenance: Provenance
     second: Model | None = None
     on_blind: str | None = None
+    reference: Reference | None = None
 
 
 class Models(Protocol):
@@ -103,6 +106,10 @@ class Models(Protocol):
     @property
     def champion(self) -> Judging:
         """What decides where nothing is on trial at the door."""
+
+    @property
+    def drift(self) -> str | None:
+        """What is no longer as the champion was made for, in one line; None where all is."""
 
     def judging(self, visit_id: str) -> Judging:
         """Return by what a visit that begins now is judged."""
@@ -116,6 +123,9 @@ class Models(Protocol):
     def obey(self, kind: CommandKind) -> Reply:
         """Take the owner's word on the models, as ``edge.owner.Models`` has it."""
 
+    def labelled(self) -> None:
+        """Hear that the owner has said of a visit what it was."""
+
 
 class OneModel:
     """One model for ever: what a replay judges by, and a flap whose configuration names a bundle."""
@@ -123,6 +133,7 @@ class OneModel:
     def __init__(self, judging: Judging) -> None:
         """Take it."""
         self.champion = judging
+        self.drift: str | None = None  # a replay is no place, and has no time, to drift in
 
     def judging(self, visit_id: str) -> Judging:  # noqa: ARG002 - all visits are judged alike
         """Return the one there is."""
@@ -137,6 +148,9 @@ class OneModel:
     def obey(self, kind: CommandKind) -> Reply:
         """Refuse: there are no slots."""
         return Reply(ok=False, says=f"{kind}: model.bundle names one bundle; there are no slots to choose from")
+
+    def labelled(self) -> None:
+        """Nothing is compared, so no label decides anything."""
 
 
 class Gate(Protocol):
@@ -500,6 +514,7 @@ class Pipeline:
             camera_lost=parts.camera.why_lost if parts.camera.lost else None,
             model_id=parts.models.champion.provenance.model_id,
             last_verdict=self._last_verdict,
+            drift=parts.models.drift,
         )
 
     def _picture_alarms(self, now_ns: int) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edge.messages import BootMoment, FlapCommand, Frame, Image, Mode, Reply, Request, SensorReading, Visit
+    from edge.messages import BootMoment, FlapCommand, Frame, Image, Label, Mode, Reply, Request, SensorReading, Visit
 
 
 class Camera(Protocol):
@@ -187,3 +187,6 @@ class Record(Protocol):
 
     def heat(self, heat_s: float) -> None:
         """Keep the coil's stored heat, in seconds with power, so that a restart does not forget it."""
+
+    def label(self, visit_id: str, label: Label) -> str | None:
+        """Keep what the owner says that a finished visit was; return in one line why it cannot be, None where it is."""

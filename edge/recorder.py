@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from edge.canonical import VisitSummary, summary
+from edge.errors import HardwareError
 from edge.house import Lasting
 from edge.worth import Thresholds, draw_of, worth
 
 if TYPE_CHECKING:
     from edge.journal import Journal
-    from edge.messages import Mode, Visit
+    from edge.messages import Label, Mode, Visit
     from edge.ports import Clock
     from edge.spool import Spool
 
@@ -78,3 +79,11 @@ class Recorder:
     def heat(self, heat_s: float) -> None:
         """Keep the coil's stored heat."""
         self._journal.save_heat(self._clock.wall(), heat_s, self._clock.boot())
+
+    def label(self, visit_id: str, label: Label) -> str | None:
+        """Keep what the owner says that a finished visit was; return why it cannot be, None where it is."""
+        try:
+            known = self._journal.label(self._clock.wall(), visit_id, label)
+        except HardwareError as error:
+            return str(error)
+        return None if known else f"the journal knows no visit {visit_id}"

@@ -74,6 +74,12 @@ class Shadow:
         self._champion, self._candidate, self._clock = champion, candidate, clock
         self._waiting: deque[_Work] = deque()
         self._dropped = 0
+        self._said: tuple[Visit, tuple[Scores, ...]] | None = None
+
+    @property
+    def said(self) -> tuple[Visit, tuple[Scores, ...]] | None:
+        """The last visit that was compared, and what the candidate said of its frames of evidence, in their order."""
+        return self._said
 
     @property
     def busy(self) -> bool:
@@ -130,6 +136,7 @@ class Shadow:
 
     def _pair(self, work: _Work) -> Pair:
         visit, scores = work.visit, work.scores
+        self._said = visit, tuple(scores[place] for place in sorted(scores))
         observations = tuple(
             self._seen_by(self._candidate, entry, scores.get(i)) for i, entry in enumerate(visit.observations)
         )
@@ -147,6 +154,7 @@ class Shadow:
 
     def _told_at_the_door(self, visit: Visit) -> Pair:
         """Return the pair of a visit that the candidate decided, with the champion watching: both scored it then."""
+        self._said = visit, tuple(entry.scores for entry in visit.observations if entry.scores is not None)
         champion = tuple(self._seen_by(self._champion, entry, entry.second) for entry in visit.observations)
         verdict: Verdict = replayed(champion, visit.chips, VisitJudge(self._champion.rules))
         return Pair(

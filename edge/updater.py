@@ -88,6 +88,7 @@ def bind(trust: Path, root: bytes, files: Files) -> None:
         OSError: it could not be written.
     """
     files.make_directory(trust)
+    files.sync_directory(trust.parent)
     replace(files, trust / "root.json", root)
 
 

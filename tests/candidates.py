@@ -14,14 +14,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def candidate(target: Path, version: str, favours: Label | None = None, by: float = 12.0) -> Path:
-    """Return a copy of the factory's bundle; one that ``favours`` a label says it of whatever it is shown."""
+def candidate(target: Path, version: str, favours: Label | None = None, temperature: float | None = None) -> Path:
+    """Return a copy of the factory's bundle.
+
+    One that ``favours`` a label says it of whatever it is shown; at a high ``temperature`` it is sure of nothing.
+    """
     shutil.copytree(bundle.factory_directory(), target)
     path = target / bundle.MANIFEST
     manifest = json.loads(path.read_bytes())
     manifest["version"] = version
     if favours is not None:
-        manifest["calibration"]["bias"][LABELS.index(favours)] += by
+        manifest["calibration"]["bias"][LABELS.index(favours)] += 12.0
+    if temperature is not None:
+        manifest["calibration"]["temperature"] = temperature
     path.write_text(json.dumps(manifest), encoding="utf-8")
     return target
 

@@ -22,3 +22,10 @@ def fresh_log() -> Iterator[None]:
     structlog.reset_defaults()
     yield
     structlog.reset_defaults()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let a report say what was counted: ``tools/attacks.py`` reads it."""
+    for item in items:
+        for kind in ("attack", "conformance"):
+            item.user_properties += [(kind, mark.args[0]) for mark in item.iter_markers(kind)]

@@ -10,7 +10,7 @@ from edge.adapters.clock import SimClock
 from edge.hours import Curfew, span_of
 from edge.house import HouseRules, HouseState, Lasting, OnBadClock
 from edge.housekeeper import HouseKeeper
-from edge.messages import Mode, Visit
+from edge.messages import Label, Mode, Visit
 from edge.walltime import WallWatch
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -24,6 +24,7 @@ class Book:
 
     events: list[tuple[str, str]] = field(default_factory=list)
     houses: list[Lasting] = field(default_factory=list)
+    labels: list[tuple[str, Label]] = field(default_factory=list)
 
     def visit(self, visit: Visit) -> None:
         """Refuse: nobody here makes one."""
@@ -39,6 +40,13 @@ class Book:
 
     def heat(self, heat_s: float) -> None:
         """Forget it."""
+
+    def label(self, visit_id: str, label: Label) -> str | None:
+        """Keep it; only visits of one day are known."""
+        if not visit_id.startswith("20261121"):
+            return f"the journal knows no visit {visit_id}"
+        self.labels.append((visit_id, label))
+        return None
 
     @property
     def kinds(self) -> list[str]:

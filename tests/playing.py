@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge.door import DoorState
-    from edge.messages import Mode
+    from edge.messages import Label, Mode
     from edge.ports import ChipReader, Flap, Interpreter, Sensors
 
 
@@ -29,6 +29,7 @@ class Memo:
     visits: list[Visit] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     heats: list[float] = field(default_factory=list)
+    labels: list[tuple[str, Label]] = field(default_factory=list)
     houses: list[tuple[Mode | None, bool]] = field(default_factory=list)
 
     def visit(self, visit: Visit) -> None:
@@ -46,6 +47,11 @@ class Memo:
     def heat(self, heat_s: float) -> None:
         """Keep a heat."""
         self.heats.append(heat_s)
+
+    def label(self, visit_id: str, label: Label) -> str | None:
+        """Keep a label, of whatever visit."""
+        self.labels.append((visit_id, label))
+        return None
 
 
 class Watched:

@@ -93,6 +93,7 @@ def test_a_push_takes_the_place_of_the_one_before(inbox: Path) -> None:
     assert not {"answer.json", ARRIVING} & {path.name for path in inbox.iterdir()}
 
 
+@pytest.mark.attack("names")
 @pytest.mark.parametrize(
     "name",
     [
@@ -108,6 +109,7 @@ def test_names_that_are_no_repositorys_are_refused(inbox: Path, name: str) -> No
     assert (_repository(1), False) == (_lies(inbox), (inbox / ARRIVING).exists())
 
 
+@pytest.mark.attack("device nodes")
 @pytest.mark.parametrize(
     "kind",
     [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE,
@@ -123,6 +125,7 @@ def test_only_plain_files_are_taken(inbox: Path, kind: bytes) -> None:
     assert _repository(1) == _lies(inbox)
 
 
+@pytest.mark.attack("truncated")
 def test_a_push_that_ends_early_changes_nothing(inbox: Path) -> None:
     """Truncated at every length class (no byte, within header, content, padding, end) the inbox is as it was."""
     data = _tar(_repository(2))
@@ -132,6 +135,7 @@ def test_a_push_that_ends_early_changes_nothing(inbox: Path) -> None:
         assert _repository(1) == _lies(inbox)
 
 
+@pytest.mark.attack("appended")
 @pytest.mark.parametrize("tail", [b"x", b"x" * 512, b"\0" * 512 + b"x"])
 def test_nothing_may_follow_the_end(inbox: Path, tail: bytes) -> None:
     """Data after a tar's end are refused, however long."""
@@ -154,6 +158,7 @@ def test_without_a_timestamp_nothing_is_taken(inbox: Path) -> None:
         _taken(inbox, _tar(files))
 
 
+@pytest.mark.attack("endless data")
 def test_a_size_beyond_the_stream_is_refused(inbox: Path) -> None:
     """A header that promises more than the stream holds is refused before anything is read for it."""
     info = tarfile.TarInfo("metadata/2.root.json")
@@ -162,6 +167,7 @@ def test_a_size_beyond_the_stream_is_refused(inbox: Path) -> None:
         _taken(inbox, info.tobuf(tarfile.USTAR_FORMAT) + b"\0" * 1024)
 
 
+@pytest.mark.attack("endless data")
 def test_the_number_of_files_is_bounded(inbox: Path) -> None:
     """More files than a repository can need are refused."""
     many = {f"metadata/{number}.root.json": b"" for number in range(1, MAX_FILES + 2)}
@@ -225,6 +231,27 @@ def test_a_power_cut_at_any_call_leaves_old_or_new(tmp_path: Path, fate: Fate) -
     print(f"power cut ({fate}) at each of {calls} calls: 0 broken")
 
 
+def test_the_first_push_of_all_lasts_once_it_was_taken(tmp_path: Path) -> None:
+    """When ``take`` has returned, no power cut takes the push away, nor the directories that were made for it."""
+    data = _tar(_repository(1))
+
+    def take(files: FaultFiles) -> None:
+        inbox = Inbox(files.root / "state" / "incoming", files)
+        with inbox.held():
+            inbox.take(io.BytesIO(data), len(data))
+
+    roots = [tmp_path / "whole", tmp_path / "cut"]
+    for root in roots:
+        (root / "state").mkdir(parents=True)
+    whole = FaultFiles(roots[0])
+    take(whole)
+    cut = CutFiles(roots[1], whole.calls + 1, Fate.LOST)
+    take(cut)
+    with pytest.raises(PowerCut):
+        cut.names(roots[1])
+    assert _repository(1) == _lies(roots[1] / "state" / "incoming")
+
+
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
 def test_a_disk_error_at_any_call_leaves_old_or_new(tmp_path: Path, number: int) -> None:
     """Whichever call of the disk fails, the inbox holds the old repository whole or the new one."""
@@ -244,6 +271,7 @@ def test_a_request_is_bounded() -> None:
             read_request(io.BytesIO(line))
 
 
+@pytest.mark.attack("slow data")
 def test_slow_data_end() -> None:
     """A sender that holds the line open and says nothing is hung up on when its time is over."""
     ours, theirs = os.pipe()
@@ -253,6 +281,7 @@ def test_slow_data_end() -> None:
     os.close(theirs)
 
 
+@pytest.mark.attack("stolen push account")
 def test_a_stolen_push_account_writes_the_inbox_only(tmp_path: Path) -> None:
     """Whatever a thief of the push key says, nothing but the inbox changes, and an unsigned push is just a file."""
     state = tmp_path / "state"
@@ -277,6 +306,7 @@ def test_an_answer_about_another_push_is_not_taken(inbox: Path) -> None:
     assert "new" == answer.why
 
 
+@pytest.mark.attack("two pushes at once")
 def test_one_process_at_a_time_holds_the_inbox(tmp_path: Path) -> None:
     """While the inbox is held, a second push is told that it is busy, and nothing of it is read."""
     with Inbox(tmp_path / "incoming", DiskFiles()).held() as ours:

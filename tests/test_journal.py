@@ -232,6 +232,16 @@ def test_a_read_only_disk_makes_rows_wait(journal: Journal) -> None:
     assert (0, 3.0, 1) == (journal.waiting, journal.load_heat(UP, LOCK), len(journal.visits(5)))
 
 
+def test_a_label_waits_behind_its_visit(journal: Journal) -> None:
+    """The owner's word on a visit that the disk has not taken yet goes with it; of no visit there is none to keep."""
+    pragma(journal, "query_only = ON")
+    journal.add_visit(replace(VISIT, owner_label=None), None, "not_chosen")
+    known = [journal.label(NOW, name, Label.CAT_PREY) for name in (VISIT.visit_id, "20200101T000000-0001")]
+    pragma(journal, "query_only = OFF")
+    journal.add_event(NOW, "kind", "detail")
+    assert ([True, False], Label.CAT_PREY) == (known, journal.visits(1)[0].owner_label)
+
+
 def test_another_writer_makes_rows_wait(journal: Journal, path: Path) -> None:
     """A row is not waited for longer than a moment when another process holds the journal."""
     other = sqlite3.connect(path, isolation_level=None)

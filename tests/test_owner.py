@@ -17,10 +17,11 @@ from edge.door import Door, DoorState, DoorTimes
 from edge.entry import Entry, EntryParts, EntrySettings
 from edge.errors import HardwareError
 from edge.house import GrantRefusedError
-from edge.messages import Command, CommandKind, Mode, Reply, Request, SensorReading, Status
+from edge.messages import Command, CommandKind, Label, Mode, Reply, Request, SensorReading, Status
 from edge.owner import Owner, Powers
 
 STATUS = Status("watching", Mode.IN_AND_OUT, False, None, None, 0.0, None, "student", None)
+MOUSE = Command(CommandKind.LABEL, visit="20261121T210000-0001", label=Label.CAT_PREY)
 MINUTE = Command(CommandKind.LET_IN, cat="Mimi", for_s=60.0)
 
 
@@ -89,6 +90,10 @@ class Hands:
         self.done.append(kind)
         return Reply(ok=True, says=f"{kind} as soon as nobody is there")
 
+    def labelled(self) -> None:
+        """Note it."""
+        self.done.append("labelled")
+
     def grant(self, who: str | None, for_s: float, now_ns: int) -> None:
         """Note it; nobody but Mimi is known."""
         if who not in (None, "Mimi"):
@@ -137,6 +142,7 @@ DONE = [
     ),
     (Command(CommandKind.PROMOTE), Hands(), ["promote"], "promote as soon as nobody is there"),
     (Command(CommandKind.ROLLBACK), Hands(), ["rollback"], "rollback as soon as nobody is there"),
+    (MOUSE, Hands(), ["labelled"], "visit 20261121T210000-0001 was cat_prey"),
 ]
 REFUSED = [
     (
@@ -151,6 +157,12 @@ REFUSED = [
     ),
     (Command(CommandKind.LET_IN, cat="Otto", for_s=60.0), Hands(), "'Otto' is no listed cat"),
     (Command(CommandKind.CLEAR), Hands(), "there is no fault to clear"),
+    (
+        Command(CommandKind.LABEL, visit="20201121T210000-0001", label=Label.EMPTY),
+        Hands(),
+        "the journal knows no visit 20201121T210000-0001",
+    ),
+    (Command(CommandKind.LABEL), Hands(), "a visit can only be labelled with a label"),
     (Command(CommandKind.MODE), Hands(panic=True), "mode cannot be obeyed as it was said"),
 ]
 
@@ -218,6 +230,7 @@ def test_a_control_that_fails_is_named_once_each_time() -> None:
 
 COMMANDS = st.one_of(
     st.sampled_from([Command(kind) for kind in CommandKind if kind not in (CommandKind.MODE, CommandKind.LET_IN)]),
+    st.just(MOUSE),
     st.builds(Command, st.just(CommandKind.MODE), mode=st.sampled_from(Mode)),
     st.builds(
         Command,

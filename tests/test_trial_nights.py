@@ -7,20 +7,22 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import pytest
 from candidates import candidate, push
 from playing import Memo
 
 from edge import assembly, simulation
-from edge.adapters.absent import AbsentHeartbeat
+from edge.adapters.absent import AbsentControl, AbsentHeartbeat
 from edge.assembly import Host, Memory
 from edge.daemon import Daemon, StopFlag, Stores
+from edge.drift import VISITS
 from edge.files import DiskFiles
 from edge.journal import Journal
-from edge.messages import Label, VerdictKind
+from edge.messages import Command, CommandKind, Label, Request, VerdictKind
 from edge.modelkeeper import KeeperParts, ModelKeeper, TrialWishes
 from edge.pipeline import OneModel
 from edge.policy import VisitJudge
-from edge.slots import MODELS, POINTER, SlotName, Slots
+from edge.slots import MAX_RESETS, MODELS, POINTER, SlotName, Slots
 from edge.trialbook import TRIALS, TrialBook
 from edge.trials import Gates
 from edge.visits import replayed
@@ -34,7 +36,8 @@ if TYPE_CHECKING:
 
     from edge.bundle import Bundle
     from edge.canonical import VisitSummary
-    from edge.messages import Visit
+    from edge.journal import VisitRow
+    from edge.messages import Reply, Visit
     from edge.pipeline import Judging, Pipeline
     from edge.ports import Interpreter
 
@@ -113,6 +116,12 @@ def events(state: Path) -> list[tuple[str, str]]:
     return rows
 
 
+def visits(state: Path) -> tuple[VisitRow, ...]:
+    """Return the journal's visits."""
+    with closing(Journal.open(state / "journal.sqlite")) as journal:
+        return journal.visits(100)
+
+
 def run(scene: Path, state: Path, listener: Pusher) -> simulation.Stage:
     """Run a night to its end with the real daemon."""
     stage = simulation.stage(scene, state, None)
@@ -146,6 +155,79 @@ def test_a_bad_candidate_goes_and_a_good_one_takes_over_in_one_night(tmp_path: P
     reports = [json.loads(path.read_bytes()) for path in sorted((state / TRIALS).glob("*.json"))]
     assert ["promoted", "thrown_out"] == sorted(report["step"] for report in reports)
     assert all(report["figures"]["visits"] >= 1 for report in reports)
+
+
+@dataclass
+class Neighbour:
+    """The Control port: says of every visit that has ended what it was, once there is one."""
+
+    visits: list[Visit] = field(default_factory=list)
+    said: int = 0
+    replies: list[Reply] = field(default_factory=list)
+
+    def __call__(self, visit: Visit, line: VisitSummary) -> None:
+        """Hear of a visit; who comes without a mouse is clear."""
+        del line
+        self.visits.append(visit)
+
+    def poll(self) -> tuple[Request, ...]:
+        """Say the labels that are not said yet."""
+        new, self.said = self.visits[self.said :], len(self.visits)
+        labels = (Command(CommandKind.LABEL, visit=entry.visit_id, label=Label.CAT_CLEAR) for entry in new)
+        return tuple(Request(0, command) for command in labels)
+
+    def answer(self, request: Request, reply: Reply) -> None:
+        """Keep it."""
+        del request
+        self.replies.append(reply)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+LENIENT = Gates(min_visits=50, agree=0.5, agree_bad=0.45, alpha=0.2, beta=0.2, max_released=9)
+"""Gates by which models may differ on every visit of a night: only the owner's labels tell which of them is right."""
+
+
+@pytest.mark.parametrize("labels", [True, False], ids=["labelled", "not labelled"])
+def test_what_is_worse_on_labelled_visits_is_thrown_out(tmp_path: Path, labels: bool) -> None:
+    """The owner's word, said to the running daemon, reaches the paired test: a candidate that keeps Mimi out goes.
+
+    Without a label the same night decides nothing. The champion decides every visit of it.
+    """
+    state = tmp_path / "state"
+    slots = Slots(state / MODELS, DiskFiles())
+    push(slots, candidate(tmp_path / "bad", "9.0.0", favours=Label.CAT_PREY))
+    stage, owner = simulation.stage(night(tmp_path, [False] * 4), state, None), Neighbour()
+    devices = replace(stage.devices, open_control=lambda: owner if labels else AbsentControl())
+    stores = Stores(files=stage.files, listener=owner, gates=LENIENT)
+    Daemon(stage.config, devices, Host(stage.clock, AbsentHeartbeat()), stores).run(StopFlag())
+
+    told = slots.state().thrown_out
+    assert labels == (told is not None and told.why.startswith("worse on labelled visits: "))
+    assert [VerdictKind.ADMIT] * 4 == [visit.verdict.kind for visit in owner.visits]
+    assert {True} if labels else set() == {reply.ok for reply in owner.replies}
+    kept = {row.owner_label for row in visits(state)}
+    says = f"label: done, visit {owner.visits[0].visit_id} was cat_clear"
+    assert (labels, labels) == (Label.CAT_CLEAR in kept, ("owner", says) in events(state))
+
+
+def test_a_candidate_whose_scores_collapse_is_thrown_out_by_its_drift(tmp_path: Path) -> None:
+    """One that is sure of nothing goes for that, whatever the comparison thinks; nobody is kept out meanwhile."""
+    state = tmp_path / "state"
+    slots = Slots(state / MODELS, DiskFiles())
+    flat = candidate(tmp_path / "flat", "9.0.0", temperature=40.0)
+    push(slots, flat)
+    stage, owner = simulation.stage(night(tmp_path, [False] * (VISITS + 1)), state, None), Neighbour()
+    stores = Stores(files=stage.files, listener=owner, gates=replace(LENIENT, agree=0.011, agree_bad=0.01))
+    Daemon(stage.config, stage.devices, Host(stage.clock, AbsentHeartbeat()), stores).run(StopFlag())
+
+    told = slots.state().thrown_out
+    assert told is not None
+    assert told.why.startswith("drift alarm: sureness: ")
+    assert {VerdictKind.ADMIT} == {entry.verdict.kind for entry in owner.visits}
+    alarms = [detail for kind, detail in events(state) if kind == "drift_alarm"]
+    assert [True] == [detail.startswith("catflap-student 9.0.0 ") for detail in alarms]
 
 
 @dataclass
@@ -263,6 +345,51 @@ def test_a_daemon_that_died_during_a_trial_has_thrown_it_out_before_it_turns(tmp
     assert [(SlotName.FACTORY, False)] + [(SlotName.FACTORY, True)] * 3 == pointers
     report = next((state / TRIALS).glob("*thrown_out*.json"))
     assert "the daemon died during its trial" == json.loads(report.read_bytes())["why"]
+
+
+STRANGER = """
+[[actor]]
+name = "Otto"
+coat = "black"
+chip = "276098100000009"
+arrives_s = 16
+patience_s = 2
+behaviour = ["approach", "look 1", "push"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("on_blind", "reader", "inside"),
+    [
+        ("shut", True, {"Mimi 0"}),
+        ("chip", True, {"Mimi 0"}),
+        ("open", True, {"Mimi 0", "Otto"}),
+        ("shut", False, set()),
+    ],
+)
+def test_below_the_factorys_bundle_there_are_the_rules(
+    tmp_path: Path, on_blind: str, reader: bool, inside: set[str]
+) -> None:
+    """Three starts that never settled leave chip and schedule: "shut" becomes "chip" where there is a reader.
+
+    No other word of the owner's changes, and a chip that nobody listed opens nothing but where all is open.
+    """
+    state, scene = tmp_path / "state", night(tmp_path, [False])
+    text = scene.read_text(encoding="utf-8").replace("hold_off_s = 0.0", f'hold_off_s = 0.0\non_blind = "{on_blind}"')
+    text = text.replace("duration_s = 16", "duration_s = 32") + STRANGER
+    if not reader:
+        text = text.replace('kind = "sim"', 'kind = "none"').replace("hold_off_s", 'identity = "any_cat"\nhold_off_s')
+    scene.write_text(text, encoding="utf-8")
+    slots = Slots(state / MODELS, DiskFiles())
+    for _ in range(MAX_RESETS):
+        slots.started("boot")
+    stage = simulation.stage(scene, state, None)
+    Daemon(stage.config, stage.devices, Host(stage.clock, AbsentHeartbeat()), Stores(files=stage.files)).run(StopFlag())
+    assert inside == stage.world.inside
+    assert {VerdictKind.BLIND} == {row.line.verdict for row in visits(state)}
+    told = events(state)
+    assert ("blind_admitted" in dict(told)) == bool(inside)
+    assert "rules only" in next(detail for kind, detail in told if kind == "model_alarm")
 
 
 def test_with_no_usable_model_the_chip_decides(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from edge.adapters.sim import load_scene
 from edge.assembly import Devices, Host, Memory
 from edge.daemon import Daemon, StopFlag, Stores
 from edge.gate import Gate, GateSettings
-from edge.messages import Frame, Image, Motion, Observation, Patch, Quality, Scores, VerdictKind
+from edge.messages import Frame, Grey, Image, Motion, Observation, Patch, Quality, Scores, VerdictKind
 from edge.policy import VisitJudge
 from edge.quality import QualityJudge, QualitySettings
 from edge.visits import OpenVisit
@@ -244,12 +244,16 @@ def no_picture() -> None:
     """Return no large picture."""
 
 
-def idle(_: argparse.Namespace) -> None:
-    """Measure the CPU time of ticks in which nothing moves, for a 320x240 picture."""
+def quiet_pictures() -> list[Grey]:
+    """Return pictures of a wall in which nothing moves but the noise, (240, 320)."""
     rng = np.random.default_rng(1)
     wall = rng.integers(60, 120, (240, 320)).astype(np.float32)
-    noisy = [np.clip(wall + rng.normal(0, 2, wall.shape), 0, 255).astype(np.uint8) for _ in range(50)]
-    bench = rig([Frame(index, 0, grey) for index, grey in enumerate(noisy)])
+    return [np.clip(wall + rng.normal(0, 2, wall.shape), 0, 255).astype(np.uint8) for _ in range(50)]
+
+
+def idle(_: argparse.Namespace) -> None:
+    """Measure the CPU time of ticks in which nothing moves, for a 320x240 picture."""
+    bench = rig([Frame(index, 0, grey) for index, grey in enumerate(quiet_pictures())])
     for _turn in range(100):
         bench.tick()
     costs = []

@@ -1,14 +1,20 @@
 """Turn what ``tools/bench.py`` printed into docs/benchmarks.md. No figure on that page is typed by hand.
 
-``make benchmarks`` runs both: ``bench.py > lines`` and ``bench_page.py < lines > docs/benchmarks.md``.
+``make benchmarks`` runs both: ``bench.py > lines`` and ``bench_page.py docs/benchmarks.md < lines``. The part of the
+page between the marks ``aarch64`` is ``tools/aarch64.py``'s and stays as it was.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from string import Template
 from typing import Any
+
+from pages import part, replaced
+
+KEPT = "aarch64"
 
 _PAGE = Template("""\
 # Benchmarks
@@ -39,6 +45,9 @@ $rows
   hangs on the guard, a process of its own at the end of a serial line, and the bound is the lease and one tick.
   `watchdog_killed` counts the trials in which it was the watchdog that ended the daemon before the pin was low, and
   `stand_in_late_s` is by how much the stand-in itself was late at most: this machine had other work to do.
+
+<!-- aarch64: begin -->
+<!-- aarch64: end -->
 """)
 
 
@@ -69,5 +78,20 @@ def _row(figure: dict[str, Any]) -> str:
     return f"| `{figure['figure']}` | {told}{' (' + ', '.join(rest) + ')' if rest else ''} | {unit} | {bounds} |"
 
 
+def renewed(old: str, lines: list[str]) -> str:
+    """Return the page of these lines with the part of the old page that is another tool's.
+
+    Raises:
+        ValueError: the old page has no such part.
+    """
+    return replaced(page(lines), KEPT, part(old, KEPT))
+
+
+def main() -> None:
+    """Write the page of the lines on stdin to the file that is named."""
+    path = Path(sys.argv[1])
+    path.write_text(renewed(path.read_text(encoding="utf-8"), sys.stdin.read().splitlines()), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    sys.stdout.write(page(sys.stdin.read().splitlines()))
+    main()

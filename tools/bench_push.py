@@ -1,6 +1,6 @@
 """From push to "on trial" over a real sshd on this machine, seconds per stage, as JSON lines.
 
-    python tools/bench_push.py [--repeats 3]
+    python tools/bench_push.py [--repeats 5] [--write docs/push.md]
 
 Each repeat is a new flap and a new owner. The stages: signing (pack the bundle, sign targets, snapshot, timestamp),
 asking the flap where it stands, sending (connect, send, the inbox filled and synced), the update service's start (the
@@ -21,7 +21,8 @@ from getpass import getuser
 from pathlib import Path
 
 import push_ssh
-from loopback_flap import HOST, LoopbackFlap, loopback_flap
+from loopback_flap import HOST, LoopbackFlap, loopback_flap, machine
+from pages import replaced
 from push_keys import Keyring, PassphraseFile
 from push_repository import Repository
 from push_ssh import Wire
@@ -38,18 +39,32 @@ WAIT_S = 120.0
 def main(arguments: list[str]) -> int:
     """Measure; 0 done, 2 where there is no sshd."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3, metavar="N", help="how often; 3")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="how often; 5")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the figures between the page's marks")
     options = parser.parse_args(arguments)
     try:
         runs = [_run() for _ in range(options.repeats)]
     except CatflapError as error:
         print(f"bench_push: {error}", file=sys.stderr)
         return 2
-    for stage in runs[0]:
-        times = [run[stage] for run in runs]
-        row = {"stage": stage, "median_s": statistics.median(times), "least_s": min(times), "most_s": max(times)}
-        print(json.dumps({key: round(value, 2) if isinstance(value, float) else value for key, value in row.items()}))
+    rows = [_row(stage, [run[stage] for run in runs]) for stage in runs[0]]
+    for row in rows:
+        print(json.dumps(row))
+    if options.write is not None:
+        page = options.write.read_text(encoding="utf-8")
+        options.write.write_text(replaced(page, "bench-push", _table(rows, len(runs))), encoding="utf-8")
     return 0
+
+
+def _row(stage: str, times_s: list[float]) -> dict[str, str | float]:
+    figures = {"median_s": statistics.median(times_s), "least_s": min(times_s), "most_s": max(times_s)}
+    return {"stage": stage, **{name: round(value, 2) for name, value in figures.items()}}
+
+
+def _table(rows: list[dict[str, str | float]], runs: int) -> str:
+    lines = [f"{runs} runs; {machine()}.", "", "| stage | median, s | least | most |", "|---|--:|--:|--:|"]
+    lines += [f"| {row['stage']} | {row['median_s']} | {row['least_s']} | {row['most_s']} |" for row in rows]
+    return "\n".join(lines)
 
 
 def _run() -> dict[str, float]:

@@ -472,6 +472,12 @@ class Memory:
         """Keep it."""
         self._place.lasting = Lasting(mode, panic)
 
+    def label(self, visit_id: str, label: Label) -> str | None:
+        """Count it."""
+        del visit_id
+        self._place.told[f"label {label}"] += 1
+        return None
+
     def heat(self, heat_s: float) -> None:
         """Keep it."""
         self._place.heat_s, self._place.heat_ns = heat_s, self._place.clock.monotonic_ns()

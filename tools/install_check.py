@@ -36,7 +36,16 @@ SEEN, WHEELS = "/mnt/catflap", "/mnt/wheels"
 LINUX = ("2_36", "2_34", "2_31", "2_28", "2_27", "2_17")
 """Wheels for these versions of glibc run on Bookworm, which has 2.36; pip is told of each by name."""
 STEP_S = 900.0
-CONFIG = '[pins]\nfactory = "mock"\nbolt = 17\n[camera]\nkind = "video"\nsource = "/dev/video0"\n[door]\nidentity = "any_cat"\n'
+CONFIG = """\
+[pins]
+factory = "mock"
+bolt = 17
+[camera]
+kind = "video"
+source = "/dev/video0"
+[door]
+identity = "any_cat"
+"""
 SIMULATED = "[Service]\nExecStart=\nExecStart=/opt/catflap/current/bin/catflap run --simulate\n"
 WITHOUT_LINK = "[Service]\nType=exec\nExecStart=\nExecStart=/usr/bin/sleep infinity\n"
 """For a version that has no `catflap link` yet: the unit's sandbox is tried all the same."""
@@ -144,6 +153,7 @@ class Check:
             self._say(f"over SSH the push account answers {what}, with the root", known in ran.output, ran)
         refused = self._machine.run(f"{ssh.replace('catflap-push@', 'catflap@')} true")
         self._say("no other account of ours lets anybody in", refused.status == 255, refused)
+        self._must("install -o catflap -g catflap -m 640 /etc/hostname /var/lib/catflap/journal.sqlite")
         speak = self._machine.run("runuser -u catflap-push -- cat /var/lib/catflap/journal.sqlite")
         self._say("the push account cannot read the journal", speak.status != 0, speak)
 

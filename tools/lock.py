@@ -2,6 +2,8 @@
 
     python3.11 tools/lock.py && python3.13 tools/lock.py
 
+Names of files (runtime, dev, s3 …) lock those only.
+
 No package host is written into a lock file: whoever installs decides where from. ``train-cuda`` is what the default
 build of torch for Linux needs besides; it is locked without ``PIP_FIND_LINKS``, by which a machine may offer another.
 """
@@ -29,10 +31,11 @@ OPTIONS = (
 )
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Lock what this Python can install."""
     old = sys.version_info < (3, 12)
-    names = ("runtime", "dev", "train", "train-cuda") if old else ("runtime", "dev")
+    everywhere = ("runtime", "dev", "s3", "s3-test")
+    names = arguments or ([*everywhere, "train", "train-cuda", "pins"] if old else [*everywhere])
     default = {key: value for key, value in os.environ.items() if key != "PIP_FIND_LINKS"}
     with tempfile.TemporaryDirectory() as place:
         venv.create(place, with_pip=True)
@@ -47,4 +50,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -7,6 +7,7 @@ unit is a thread that looks for a push a hundred times a second.
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,15 +111,26 @@ def find_sshd() -> str:
     return found
 
 
+def machine() -> str:
+    """Return on what, and when, something is measured: day, processor, kernel, versions, and who else was at work."""
+    about = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    model = next((line.split(":")[1].strip() for line in about if "model name" in line), platform.machine())
+    ssh = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False).stderr.split(",")[0].strip()
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores of {model}, Linux {platform.release()},"
+        f" Python {platform.python_version()}, {ssh}, load {os.getloadavg()[0]:.1f} when it ended"
+    )
+
+
 @contextmanager
-def loopback_flap(root: Path) -> Iterator[LoopbackFlap]:
-    """Yield a flap whose sshd runs; everything lies in ``root``.
+def loopback_flap(root: Path, host: str = HOST) -> Iterator[LoopbackFlap]:
+    """Yield a flap whose sshd runs; everything lies in ``root``, and ``root/ssh_config`` leads ``host`` there.
 
     Raises:
         InputError: sshd is not installed or does not start.
     """
     sshd, port = find_sshd(), _free_port()
-    _prepare(root, port)
+    _prepare(root, port, host)
     done = threading.Event()
     flap = LoopbackFlap(root)
     service = threading.Thread(target=_serve, args=(flap, done))
@@ -141,11 +154,11 @@ def _serve(flap: LoopbackFlap, done: threading.Event) -> None:
         flap.update_if_due()
 
 
-def _prepare(root: Path, port: int) -> None:
+def _prepare(root: Path, port: int, host: str) -> None:
     (root / "bin").mkdir(parents=True)
     for key in ("host_key", "owner_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(root / key)], check=True)
-    places: dict[str, object] = {"root": root, "port": port, "host": HOST, "path": os.environ["PATH"]}
+    places: dict[str, object] = {"root": root, "port": port, "host": host, "path": os.environ["PATH"]}
     places["python_path"] = _environment()["PYTHONPATH"]
     for name, text in (("sshd_config", _SSHD), ("ssh_config", _CLIENT), ("catflap.toml", _CONFIG)):
         (root / name).write_text(text.format(**places), encoding="utf-8")

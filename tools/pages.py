@@ -15,3 +15,17 @@ def replaced(page: str, name: str, text: str) -> str:
     if not found or not closed:
         raise ValueError(f"the page has no part between {begin} and {end}")
     return f"{head}{begin}\n{text.strip()}\n{end}{tail}"
+
+
+def part(page: str, name: str) -> str:
+    """Return what stands between the marks of ``name``.
+
+    Raises:
+        ValueError: the page has no such marks.
+    """
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    _, found, rest = page.partition(begin)
+    text, closed, _ = rest.partition(end)
+    if not found or not closed:
+        raise ValueError(f"the page has no part between {begin} and {end}")
+    return text.strip()

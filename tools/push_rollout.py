@@ -88,11 +88,20 @@ class Rollout:
         self._flaps = flaps
         self._push = pushed
 
-    def push(self, hosts: Sequence[str]) -> tuple[Row, ...]:
+    def push(self, hosts: Sequence[str], title: str = "push") -> tuple[Row, ...]:
         """Push to all of them side by side; one row each, in their order."""
-        bar = Bar(len(self._push.data) * len(hosts))
+        if not hosts:
+            return ()
+        bar = Bar(title, len(hosts), len(self._push.data))
+
+        def one(host: str) -> Row:
+            try:
+                return self._one(host, bar.sent)
+            finally:
+                bar.answered()
+
         try:
-            return _side_by_side(hosts, lambda host: self._one(host, bar.sent))
+            return _side_by_side(hosts, one)
         finally:
             bar.close()
 
@@ -116,7 +125,8 @@ class Rollout:
         """
         rows: dict[str, Row] = {}
         for number, stage in enumerate(stages_of(hosts, shares), start=1):
-            rows |= {row.host: row for row in self.push([host for host in stage if host not in rows])}
+            title = f"stage {number} of {len(shares)}" if len(shares) > 1 else "push"
+            rows |= {row.host: row for row in self.push([host for host in stage if host not in rows], title)}
             until = time.monotonic() + settle_s
             while (why := _stops(tuple(rows[host] for host in stage))) and why.waits and time.monotonic() < until:
                 sleep(every_s)

@@ -7,6 +7,7 @@ model, not forge one.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import urllib.error
 import urllib.request
@@ -140,13 +141,16 @@ class S3Store:
         self._client = client or _boto3_client()
 
     def has(self, name: str, data: bytes) -> bool:
-        """Ask for the length; everything but the last file is named after its content or its version."""
-        if name == COMMIT:
-            return False
+        """Ask for the length; everything but the last file is named after its content or its version.
+
+        Of that one the MD5 is asked, which is an object's tag where it was put in one piece (S3 API, "Common Response
+        Headers"); a bucket that makes its tags otherwise is given the file again.
+        """
         try:
-            return bool(
-                self._client.head_object(Bucket=self._bucket, Key=self._key(name))["ContentLength"] == len(data)
-            )
+            about = self._client.head_object(Bucket=self._bucket, Key=self._key(name))
+            if name != COMMIT:
+                return bool(about["ContentLength"] == len(data))
+            return str(about.get("ETag")).strip('"') == hashlib.md5(data, usedforsecurity=False).hexdigest()
         except Exception as error:  # boto3 makes its exceptions' classes at run time
             if getattr(error, "response", {}).get("Error", {}).get("Code") in ("404", "NoSuchKey", "403"):
                 return False

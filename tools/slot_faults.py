@@ -224,8 +224,8 @@ class Bench:
         for fault in faults:
             for call in range(1, calls + 1, stride):
                 root = self._copy(template)
-                said_done = self._disturbed(step, _failing(root, fault, call))
-                outcome.faults[_kind(fault)] += 1
+                said_done = self._disturbed(step, failing(root, fault, call))
+                outcome.faults[kind_of(fault)] += 1
                 self._judge(outcome, f"{fault} at call {call}", root, (old, new), said_done=said_done)
                 shutil.rmtree(root)
         return outcome
@@ -346,14 +346,16 @@ class Bench:
         return shutil.copytree(template, self._new(), dirs_exist_ok=True)
 
 
-def _failing(root: Path, fault: Fault, call: int) -> FaultFiles:
+def failing(root: Path, fault: Fault, call: int) -> FaultFiles:
+    """Return a disk on which this happens at a call, counted from 1."""
     if fault in KILLS:
         return CutFiles(root, call, KILLS[fault])
     number, lasting = ERRORS[fault]
     return ErrnoFiles(root, call, number, lasting=lasting, reads_too=True)
 
 
-def _kind(fault: Fault) -> str:
+def kind_of(fault: Fault) -> str:
+    """Return the column that a fault is counted in."""
     return "kill" if fault in KILLS else fault.split()[0]
 
 

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -232,13 +233,16 @@ class Player:
         for each in self._life.nights:
             acts.append((each.ends_s - 0.2, self.sample))  # before the world ends with its last night
             for word in each.words:
-                acts.append((word.at_s, lambda word=word: self._clients.say(word, round(word.at_s * 1e9))))
+                acts.append((word.at_s, partial(self._clients.say, word, round(word.at_s * 1e9))))
                 acts.append((word.at_s + HANGS_ON_NS / 1e9, self._leave))
             if (push := each.push) is not None:
-                acts.append((push.at_s, lambda push=push: install(self._slots(), push, self._home / "pushed")))
+                acts.append((push.at_s, partial(self._push, push)))
         if self._life.cut_s is not None:
             acts.append((self._life.cut_s, self._cut))
         return acts
+
+    def _push(self, push: Push) -> None:
+        install(self._slots(), push, self._home / "pushed")
 
     def _leave(self) -> None:
         self._clients.leave(self._stage.clock.monotonic_ns())

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edge.messages import FlapCommand, Mode, Reply, Request, Visit
+    from edge.messages import FlapCommand, Label, Mode, Reply, Request, Visit
 
 
 class AbsentFlap:
@@ -101,6 +101,10 @@ class AbsentRecord:
 
     def heat(self, heat_s: float) -> None:
         """Forget it."""
+
+    def label(self, visit_id: str, label: Label) -> str | None:  # noqa: ARG002 - there is nothing to look it up in
+        """Refuse: no visit is known."""
+        return f"nothing is kept here, so that there is no visit {visit_id}"
 
 
 class AbsentHeartbeat:

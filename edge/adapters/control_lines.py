@@ -5,6 +5,7 @@
 ========================= ===========================================================================================
 ``mode``                  ``mode``, one of `edge.messages.Mode`
 ``let_in``                ``cat``, a name, and ``for_s``, seconds; both may be left out
+``label``                 ``visit``, a visit's id, and ``label``, one of `edge.messages.Label`
 every other kind          none
 ========================= ===========================================================================================
 
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from edge import codec
 from edge.errors import InputError
-from edge.messages import LET_IN_HIGH_S, LET_IN_LOW_S, LET_IN_USUAL_S, Command, CommandKind, Mode, Reply
+from edge.messages import LET_IN_HIGH_S, LET_IN_LOW_S, LET_IN_USUAL_S, Command, CommandKind, Label, Mode, Reply
 
 if TYPE_CHECKING:
     from enum import StrEnum
@@ -37,7 +38,9 @@ LINE_BYTES = 1024
 _KEYS: dict[CommandKind, tuple[str, ...]] = {
     CommandKind.MODE: ("command", "mode"),
     CommandKind.LET_IN: ("command", "cat", "for_s"),
+    CommandKind.LABEL: ("command", "visit", "label"),
 }
+_VISIT = re.compile(r"\d{8}T\d{6}-\d{4,9}", re.ASCII)
 _NAME = re.compile(r"|[\w][\w .'-]{0,31}")
 
 
@@ -68,6 +71,8 @@ def command_from(table: dict[str, Any]) -> Command:
         return Command(kind, mode=_word(Mode, table, "mode"))
     if kind is CommandKind.LET_IN:
         return Command(kind, cat=_cat(table), for_s=_for_s(table))
+    if kind is CommandKind.LABEL:
+        return Command(kind, visit=_visit(table), label=_word(Label, table, "label"))
     return Command(kind)
 
 
@@ -102,6 +107,7 @@ def status_text(status: Status) -> str:
     parts = [
         status.fault and f"FAULT: {status.fault}",
         status.camera_lost and f"camera lost: {status.camera_lost}",
+        status.drift and f"drift: {status.drift}",
         "panic lock on" if status.panic else None,
         f"door {status.door}",
         f"mode {status.mode}",
@@ -125,6 +131,13 @@ def _cat(table: dict[str, Any]) -> str:
     value = table.get("cat", "")
     if not isinstance(value, str) or _NAME.fullmatch(value) is None:
         _refuse("cat", value, "the name of a cat")
+    return value
+
+
+def _visit(table: dict[str, Any]) -> str:
+    value = table.get("visit")
+    if not isinstance(value, str) or _VISIT.fullmatch(value) is None:
+        _refuse("visit", value, "the id of a visit, such as 20261121T210000-0001; `catflap visit list` has them")
     return value
 
 

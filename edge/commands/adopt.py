@@ -10,8 +10,9 @@ import json
 import os
 import re
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from edge.codec import from_json
 from edge.errors import ConfigError, InputError
 from edge.files import DiskFiles, replace
 from edge.inbox import BOUND, FORMAT, bound_to, fingerprint
+from edge.journal import Journal
 from edge.updater import bind
 
 if TYPE_CHECKING:
@@ -57,8 +59,25 @@ def adopt(arguments: argparse.Namespace) -> int:
     receiver = _receiver(arguments.config)
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     said = take_owner(data, trust, arguments.keys, receiver=receiver, anew=arguments.again)
+    with _as_its_owner(trust.parent):
+        _note(trust.parent, f"root {said['fingerprint']} {said['says']}")
     print(json.dumps(said))
     return 0
+
+
+def _note(state: Path, detail: str) -> None:
+    """Put the adoption into the daemon's journal; one that cannot be written undoes nothing.
+
+    None is begun here: it would be root's, and the daemon could not write it.
+    """
+    if not (state / "journal.sqlite").exists():
+        print("catflap: adopted, but not noted: there is no journal yet", file=sys.stderr)
+        return
+    with closing(Journal(state / "journal.sqlite")) as journal:
+        journal.add_event(datetime.now(UTC), "adopted", detail)
+        failure = journal.failure
+    if failure is not None:
+        print(f"catflap: adopted, but not noted in the journal: {failure}", file=sys.stderr)
 
 
 def take_owner(data: bytes, trust: Path, keys: Path, *, receiver: str, anew: bool) -> dict[str, str]:

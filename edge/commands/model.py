@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,10 +51,12 @@ def show(arguments: argparse.Namespace) -> int:
     row = _chosen(report, arguments.slot)
     history = [str(entry) for entry in report.history if entry.slot is row.slot]
     card = row.card.read_text(encoding="utf-8") if row.card is not None else ""
+    drift = _drift(wanted, row.model_id)
     if arguments.json:
-        print(json.dumps({**_fields(row, told.get(row.slot)), "history": history, "card": card}))
+        print(json.dumps({**_fields(row, told.get(row.slot)), "drift": drift, "history": history, "card": card}))
     else:
-        print("\n".join([_line(row, told.get(row.slot)), *history, "", card.rstrip()]).rstrip())
+        alarm = [f"DRIFT: {drift}"] if drift is not None else []
+        print("\n".join([_line(row, told.get(row.slot)), *alarm, *history, "", card.rstrip()]).rstrip())
     return _alarms(report)
 
 
@@ -86,6 +89,16 @@ def _report(wanted: Config) -> SlotsReport:
         return slots_report(assembly.slots(wanted, DiskFiles()))
     except OSError as error:
         raise InputError(f"{error.filename or wanted.state.directory}: {error.strerror or error}") from error
+
+
+def _drift(wanted: Config, model_id: str) -> str | None:
+    """Return the last that the journal says of a model's drift, None where there is none or it is over."""
+    path = Path(wanted.state.directory) / "journal.sqlite"
+    if not model_id or not path.exists():
+        return None
+    with closing(Journal(path)) as journal:
+        last = journal.last_event(("drift_alarm", "drift_over"), model_id)
+    return last.detail if last is not None and last.kind == "drift_alarm" else None
 
 
 def _chosen(report: SlotsReport, slot: str | None) -> SlotRow:

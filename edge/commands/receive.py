@@ -18,7 +18,7 @@ from edge.answers import ANSWER, Answer
 from edge.codec import from_json, to_json
 from edge.errors import CatflapError, InputError
 from edge.files import DiskFiles
-from edge.inbox import Act, Held, Inbox, Reply, Said, Standing, bound_to, read_request
+from edge.inbox import UMASK, Act, Held, Inbox, Reply, Said, Standing, bound_to, read_request
 from edge.slots import MODELS, Slots
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Patient:
 
 def receive(arguments: argparse.Namespace) -> int:
     """Serve one request; 0 where it was done and nothing was refused."""
+    os.umask(UMASK)
     state = Path(config.load(arguments.config).state.directory)
     reply = serve(Patient(sys.stdin.fileno(), PATIENCE_S), state)
     print(to_json(reply).decode(), flush=True)

@@ -20,6 +20,7 @@ from edge.messages import (
     LET_IN_USUAL_S,
     Command,
     CommandKind,
+    Label,
     Mode,
     Reply,
     Status,
@@ -33,9 +34,12 @@ ADMITTED = Verdict(VerdictKind.ADMIT, "a clean mouth", "Mimi", 900_000_000, 4, 4
 WELL = Status("watching", Mode.IN_AND_OUT, False, None, None, 0.25, None, "student 1.0", ADMITTED)
 ILL = Status("fault", Mode.LOCKED, True, "the pin broke", "heat", 1.0, "it hangs", "student 1.0", None)
 
+VISITS = st.sampled_from(["20261121T210000-0001", "20991231T235959-123456789"])
 NAMES = st.sampled_from(["", "Mimi", "Frau Müller's", "Ю", "x" * 32])
+WITH_MORE = (CommandKind.MODE, CommandKind.LET_IN, CommandKind.LABEL)
 COMMANDS = st.one_of(
-    st.sampled_from([Command(kind) for kind in CommandKind if kind not in (CommandKind.MODE, CommandKind.LET_IN)]),
+    st.sampled_from([Command(kind) for kind in CommandKind if kind not in WITH_MORE]),
+    st.builds(Command, st.just(CommandKind.LABEL), visit=VISITS, label=st.sampled_from(Label)),
     st.sampled_from([Command(CommandKind.MODE, mode=mode) for mode in Mode]),
     st.builds(Command, st.just(CommandKind.LET_IN), cat=NAMES, for_s=st.floats(LET_IN_LOW_S, LET_IN_HIGH_S)),
 )
@@ -115,8 +119,8 @@ def test_a_status_reads_as_one_line_with_the_trouble_first(status: Status, text:
 
 
 def test_the_command_line_knows_every_word() -> None:
-    """``catflap door`` has a word for each command, spelt with a hyphen, but for those that ``catflap model`` has."""
-    assert [kind.replace("_", "-") for kind in CommandKind] == [*DOOR_WORDS, "promote", "rollback"]
+    """``catflap door`` has a word for each command, with a hyphen, but for what ``catflap model`` and ``visit`` say."""
+    assert [kind.replace("_", "-") for kind in CommandKind] == [*DOOR_WORDS, "promote", "rollback", "label"]
 
 
 def test_the_page_says_what_the_code_does() -> None:

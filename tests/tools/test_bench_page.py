@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from bench_page import page
+from bench_page import page, renewed
+from pages import part, replaced
 
 LINES = [
     {"figure": "machine", "value": "A CPU", "unit": "", "cores": 2, "python": "3.11", "system": "Linux", "date": "d"},
@@ -26,3 +27,10 @@ def test_every_figure_has_its_row() -> None:
             "| `ticks` | 1 (ticks 7) | us | p50 1.5 |",
         )
     ]
+
+
+def test_a_new_page_keeps_what_another_tool_wrote() -> None:
+    """The part between the marks survives `make benchmarks` as it was."""
+    old = replaced(page([json.dumps(line) for line in LINES]), "aarch64", "| counted | 7 |")
+    new = renewed(old, [json.dumps(line).replace('"d"', '"later"') for line in LINES])
+    assert ("| counted | 7 |", True) == (part(new, "aarch64"), "Python 3.11, later;" in new)

@@ -7,6 +7,7 @@ import errno
 import itertools
 import shutil
 import sys
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -475,3 +476,9 @@ def test_the_paths_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     """--paths prints one line for each path, with its reason, and touches nothing."""
     assert 0 == install.main(["--paths"])
     assert [path for path, _ in TOUCHED] == [row.split("\t")[0] for row in capsys.readouterr().out.splitlines()]
+
+
+def test_the_wheel_brings_the_factorys_bundle_to_where_it_is_looked_for() -> None:
+    """Without a checkout the bundle lies below the environment, where edge.bundle.factory_directory looks."""
+    told = tomllib.loads((SOURCE / "pyproject.toml").read_text())["tool"]["setuptools"]["data-files"]
+    assert {"share/catflap/models/factory": ["models/factory/*"]} == told

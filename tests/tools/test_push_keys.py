@@ -180,6 +180,7 @@ def test_dates_are_signed_anew_before_they_end(home: _Home) -> None:
     assert timedelta(0) <= home.now + LIFE["timestamp"] - until < timedelta(seconds=1)
 
 
+@pytest.mark.attack("revoked and rotated keys")
 @pytest.mark.parametrize("role", list(KeyRole))
 def test_a_flap_follows_a_rotation(home: _Home, tmp_path: Path, role: KeyRole) -> None:
     """A client bound to the first root follows a rotated key of any role, and takes the next model under it."""
@@ -203,6 +204,7 @@ def test_rotated_twice_the_chain_of_roots_is_whole(home: _Home) -> None:
         before.verify_delegate("root", after)
 
 
+@pytest.mark.attack("revoked and rotated keys")
 def test_a_revoked_key_is_trusted_no_more(home: _Home, tmp_path: Path) -> None:
     """What a revoked targets key signs is refused by a client that has heard of it, and its private half is gone."""
     home.repository.publish(pack(factory_directory()))
@@ -215,6 +217,7 @@ def test_a_revoked_key_is_trusted_no_more(home: _Home, tmp_path: Path) -> None:
     assert stolen not in root.signed.keys
 
 
+@pytest.mark.attack("fast-forward and its recovery")
 def test_revoking_recovers_from_numbers_that_ran_away(home: _Home, tmp_path: Path) -> None:
     """A thief's huge version numbers (fast-forward) are forgotten once the keys that vouched for them are revoked."""
     home.repository.publish(pack(factory_directory()))

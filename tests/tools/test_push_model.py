@@ -110,7 +110,7 @@ def test_a_flap_that_is_bound_is_not_bound_anew(owner: _Owner, tmp_path: Path) -
 def test_a_push_comes_on_trial(owner: _Owner, higher: str) -> None:
     """A push goes to every flap named, and each answer is a row of one table."""
     status, output, errors = owner.adopted(*HOSTS).say(higher, *HOSTS)
-    assert (0, "") == (status, errors)
+    assert (0, 1) == (status, len(errors.splitlines()))
     assert [f"{host}  on trial" for host in HOSTS] == [" ".join(row.split()[:3]).replace(" ", "  ", 1)
                                                        for row in output.splitlines()[-5:-1]]  # fmt: skip
     assert "4 flaps: 4 on trial" == output.splitlines()[-1]
@@ -212,6 +212,7 @@ def test_a_lower_version_needs_a_step_back(owner: _Owner, higher: str) -> None:
     assert 0 == owner.say(FACTORY, "attic", "--step-back")[0]
 
 
+@pytest.mark.attack("two pushes at once")
 def test_two_pushes_to_one_flap_at_once(owner: _Owner, higher: str) -> None:
     """While one push is received the other is told that it is busy, and the inbox holds one of them whole."""
     owner.adopted("attic")
@@ -271,12 +272,46 @@ def test_rotation_is_a_command(owner: _Owner, role: str) -> None:
     assert 0 == owner.say(FACTORY, "attic")[0]
 
 
-def test_revocation_is_a_command(owner: _Owner) -> None:
-    """--revoke takes the first digits of a key's id and says which roles have new keys."""
+@pytest.mark.parametrize(
+    ("name", "new"),
+    [("root", "root, timestamp"), ("targets", "targets, timestamp"), ("timestamp", "timestamp")],
+)
+def test_revocation_is_a_command(owner: _Owner, name: str, new: str) -> None:
+    """--revoke takes the first digits of a key's id, says which roles have new keys, and to back those up."""
     owner.say(FACTORY, "--via", f"file:{owner.home}/store")
-    key_id = next(line.split()[2] for line in owner.say("--status")[1].splitlines() if line.startswith("key      targ"))
-    status, output, _ = owner.say("--revoke", key_id[:8])
-    assert (0, True) == (status, "is trusted no more; new keys for targets, timestamp" in output)
+    words = (line.split() for line in owner.say("--status")[1].splitlines())
+    key_id = next(word[2] for word in words if word[:2] == ["key", name])
+    status, output, _ = owner.say("--revoke", key_id[:8], "--via", f"file:{owner.home}/store")
+    assert (0, True) == (status, f"is trusted no more; new keys for {new}; back them up" in output)
+    assert "files written" in output
+
+
+def test_signing_the_dates_anew_is_a_command(owner: _Owner) -> None:
+    """--refresh asks for no passphrase, serves what there is, and says where there is nothing to do."""
+    owner.say(FACTORY, "--via", f"file:{owner.home}/store")
+    (owner.home / "words").unlink()
+    store = owner.home / "other"
+    status, output, _ = owner.say("--refresh", "--via", f"file:{store}")
+    assert (0, "nothing to do: the dates are fresh") == (status, output.splitlines()[0])
+    assert (store / METADATA / "timestamp.json").exists()
+
+
+def test_the_keys_may_be_on_a_stick(owner: _Owner, higher: str) -> None:
+    """With the offline keys in a drawer nothing is signed, and the line names the option that says where they are."""
+    owner.say(FACTORY, "--via", f"file:{owner.home}/store")
+    (owner.home / "offline").rename(owner.home / "stick")
+    status, _, errors = owner.say(higher, "--via", f"file:{owner.home}/store")
+    assert (2, True) == (status, "is not here; where is the offline directory? --offline DIR" in errors)
+    assert 0 == owner.say(higher, "--via", f"file:{owner.home}/store", "--offline", str(owner.home / "stick"))[0]
+    assert 0 == owner.say("--rotate", "targets", "--offline", str(owner.home / "stick"))[0]
+
+
+def test_without_a_terminal_a_stage_is_one_line(owner: _Owner, higher: str) -> None:
+    """In a log, what was sent and how many are done is one line for each stage that began."""
+    _, _, errors = owner.adopted("attic", "barn").say(higher, "attic", "barn", "--stage", "50%,100%")
+    lines = errors.splitlines()
+    assert [True, True] == [lines[0].startswith("stage 1 of 2: "), "1 of 1 flaps done after" in lines[0]]
+    assert 2 == len(lines), "the second is why it stopped"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,14 @@ def test_the_page_names_every_option_there_is() -> None:
     assert {"--adopt", "--status", "--rollback", "--refresh", "--rotate", "--revoke", "--via", "--stage"} <= named
 
 
+def test_every_option_in_the_page_is_tested() -> None:
+    """What owners are told to say is said in a test, as they would."""
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", PAGE))
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_push_[!p]*.py"))
+    tests += (Path(__file__).parents[2] / "tools" / "loopback_flap.py").read_text(encoding="utf-8")
+    assert [] == sorted(option for option in named if f'"{option}"' not in tests)
+
+
 def test_the_page_has_a_row_for_every_outcome() -> None:
     """Whatever stands in the table after a push is explained, and nothing else is."""
     rows = re.findall(r"^\| `([a-z ]+)` \|", PAGE, re.MULTILINE)

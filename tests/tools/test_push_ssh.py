@@ -41,11 +41,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+def _options(flap: LoopbackFlap, home: Path) -> tuple[str, ...]:
+    return ("--home", str(home), "--passphrase-file", str(home / "words"), *flap.options)
+
+
 def test_from_adoption_to_trial(
     flap: LoopbackFlap, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Over a real sshd a flap is adopted, takes a signed model, verifies and tries it, and has it on trial."""
-    options = ("--home", str(home), "--passphrase-file", str(home / "words"), *flap.options)
+    options = _options(flap, home)
     assert 0 == push_model.main(["--adopt", HOST, *options]), capsys.readouterr().err
     shown = [
         line.split(":")[1].strip() for line in capsys.readouterr().out.splitlines() if line.startswith("  root at")
@@ -60,8 +64,10 @@ def test_from_adoption_to_trial(
     assert "nothing to do: on trial" in capsys.readouterr().out
 
 
+@pytest.mark.attack("stolen push account")
 def test_the_push_key_opens_nothing_else(flap: LoopbackFlap, home: Path) -> None:
     """Whatever a thief of the push key asks for, the one forced command runs and takes it for a broken request."""
+    assert 0 == push_model.main(["--adopt", HOST, *_options(flap, home)])
     key = home / "ssh" / "push_ed25519"
     known = home / "ssh" / "known_hosts"
     command = ["ssh", "-F", "none", "-T", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-i", str(key),
@@ -80,11 +86,12 @@ def test_a_host_whose_key_changed_is_refused(
     flap: LoopbackFlap, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A machine that answers with another host key than at adoption is sent nothing."""
+    options = _options(flap, home)
+    assert 0 == push_model.main(["--adopt", HOST, *options])
     known = home / "ssh" / "known_hosts"
     kept = known.read_text(encoding="utf-8")
     other = (flap.root / "owner_key.pub").read_text(encoding="utf-8").split()[1]
     known.write_text(" ".join((kept.split()[0], "ssh-ed25519", other)) + "\n", encoding="utf-8")
-    options = ("--home", str(home), "--passphrase-file", str(home / "words"), *flap.options)
     assert 1 == push_model.main(["--status", HOST, *options])
     assert "failed" in capsys.readouterr().out
     known.write_text(kept, encoding="utf-8")

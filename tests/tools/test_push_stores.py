@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import gc
-import ssl
-import threading
+import hashlib
 import warnings
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import IPv4Address
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from push_stores import COMMIT, FileStore, HttpsStore, S3Store, open_store, serve
+from web_made import QuietHandler, web
 
 from edge.errors import InputError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
@@ -42,7 +37,8 @@ class _Recording:
         assert Bucket == "flaps"
         if Key not in self.objects:
             raise _NotFoundError
-        return {"ContentLength": len(self.objects[Key])}
+        data = self.objects[Key]
+        return {"ContentLength": len(data), "ETag": f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'}
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> object:  # noqa: N803 - boto3's names
         """Keep an object."""
@@ -70,7 +66,7 @@ def test_the_timestamp_comes_last() -> None:
     store = S3Store("s3://flaps/home", bucket)
     serve(OLD, store)
     assert f"home/{COMMIT}" == bucket.order[-1]
-    assert 2 == serve(NEW, store)
+    assert [2, 0] == [serve(NEW, store), serve(NEW, store)]
     assert ["home/metadata/2.targets.json", f"home/{COMMIT}"] == bucket.order[-2:]
 
 
@@ -105,7 +101,7 @@ def test_a_refused_put_does_not_show_the_permission(tmp_path: Path) -> None:
     assert "wrong" not in str(caught.value)
 
 
-class _Put(BaseHTTPRequestHandler):
+class _Put(QuietHandler, BaseHTTPRequestHandler):
     got: dict[str, bytes]
 
     def do_PUT(self) -> None:
@@ -114,20 +110,12 @@ class _Put(BaseHTTPRequestHandler):
         good = parts.query == "sig=s%2Fecret"
         if good:
             self.got[parts.path] = data
-        self._say(201 if good else 403, b"")
+        self.say(201 if good else 403, b"")
 
     def do_HEAD(self) -> None:
         """Say how long a file is."""
         data = self.got.get(urlsplit(self.path).path)
-        self._say(404 if data is None else 200, data or b"")
-
-    def _say(self, status: int, data: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        self.say(404 if data is None else 200, data or b"")
 
 
 @pytest.fixture(autouse=True)
@@ -139,40 +127,9 @@ def _collected() -> Iterator[None]:
         gc.collect()
 
 
-class _Quiet(ThreadingHTTPServer):
-    def handle_error(self, *_: object) -> None:
-        """Say nothing: a client that hangs up is what is tested."""
-
-
 @contextmanager
 def _web(root: Path) -> Iterator[tuple[str, ssl.SSLContext, dict[str, bytes]]]:
     """Yield the address of a TLS server on this machine, who believes it, and what it was given."""
-    handler = type("Handler", (_Put,), {"got": {}})
-    _certificate(root)
-    with _Quiet(("127.0.0.1", 0), handler) as server:
-        theirs = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        theirs.load_cert_chain(root / "cert.pem", root / "key.pem")
-        # The handshake is the handler's: one that fails is then closed with its request, and leaves no socket behind.
-        server.socket = theirs.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield (
-                f"https://127.0.0.1:{server.server_address[1]}",
-                ssl.create_default_context(cafile=str(root / "cert.pem")),
-                handler.got,  # type: ignore[attr-defined]
-            )
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def _certificate(root: Path) -> None:
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), False)
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (root / "cert.pem").write_bytes(builder.sign(key, SHA256()).public_bytes(Encoding.PEM))
-    (root / "key.pem").write_bytes(private)
+    got: dict[str, bytes] = {}
+    with web(root, type("Handler", (_Put,), {"got": got})) as (address, context):
+        yield address, context, got
