@@ -243,6 +243,7 @@ class Machine:
         while b"\n" not in self._pending:
             ready, _, _ = select.select([self.line], [], [], max(0.0, until_s - time.monotonic()))
             if not ready:
+                self.cut()  # a machine that hangs is of no use to the next test, which would wait as long
                 raise MachineError(f"the machine says nothing within the time; see {self.console}")
             data = self.line.recv(READ_BYTES)
             if not data:
