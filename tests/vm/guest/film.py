@@ -7,7 +7,9 @@ a film's name into /run/bench/show sees it once; /run/bench/shown then has its n
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
+import socket
 import struct
 import threading
 import time
@@ -41,8 +43,16 @@ def main() -> None:
     for grey in _frames():
         picture[0::2] = grey
         os.write(device, picture)
+        _ready()
         due_s = max(due_s + INTERVAL_S, time.monotonic())
         never.wait(max(0.0, due_s - time.monotonic()))
+
+
+@functools.cache
+def _ready() -> None:
+    """Tell systemd, once, that there is a picture: before it nobody can open the device."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
 
 
 def _open() -> int:
