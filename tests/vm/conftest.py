@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 SHORT = "CATFLAP_VM_SHORT" in os.environ
-LONG_ONLY = ["test_cameras.py", "test_clock.py", "test_disk.py", "test_push.py", "test_upgrade.py", "test_watchdog.py"]
+LONG_ONLY = [
+    "test_vm_cameras.py",
+    "test_vm_clock.py",
+    "test_vm_disk.py",
+    "test_vm_push.py",
+    "test_vm_upgrade.py",
+    "test_vm_watchdog.py",
+]
 """The short form is one boot, the pins, two visits, and the three ends of the daemon."""
 collect_ignore_glob = ["test_*.py"] if "CATFLAP_VM" not in os.environ else LONG_ONLY if SHORT else []
 
