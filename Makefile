@@ -198,6 +198,14 @@ aarch64: setup ## the real aarch64 wheels and the model under qemu, compared and
 pi-pins: setup ## the bolt's line on an emulated Pi's own pin controller, with three kernels, into docs/reliability.md
 	$(BIN)/python tools/pi_pins.py --write
 
+VM := CATFLAP_VM=1 PYTHONPATH=$(CURDIR) $(if $(SHORT),CATFLAP_VM_SHORT=1,CATFLAP_VM_PAGE=docs/reliability.md)
+
+vm-tools: ## install what builds the bench's kernel and disk (Debian; asks for root)
+	$(if $(filter 0,$(shell id -u)),,sudo )apt-get install --yes --no-install-recommends flex bison bc libelf-dev libssl-dev kmod xz-utils bzip2 linux-source-6.1 v4l2loopback-source mmdebstrap fakeroot e2fsprogs
+
+vm-test: setup ## the flap on a machine of its own kernel, with pins, cameras, watchdog, sshd; into docs/reliability.md; SHORT=1
+	$(VM) $(BIN)/pytest -p no:cacheprovider -n 0 -s tests/vm
+
 lock: ## write requirements/*.txt anew for this Python (run once with 3.11 and once with 3.13)
 	$(PYTHON) tools/lock.py
 

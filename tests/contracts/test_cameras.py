@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -185,7 +187,13 @@ def source(path: Path) -> CameraConfig:
     return CameraConfig(kind="video", source=str(path), width_px=CONFIG.width_px, height_px=CONFIG.height_px)
 
 
-LIVE = (pi, live, sim)
+def of_this_machine() -> tuple[Callable[[Path], Rig], ...]:
+    """Return the builders that CATFLAP_CAMERAS names as ``module:function``: real devices, such as tests/vm has."""
+    named = [word.split(":") for word in os.environ.get("CATFLAP_CAMERAS", "").split()]
+    return tuple(getattr(importlib.import_module(module), function) for module, function in named)
+
+
+LIVE = (pi, live, sim, *of_this_machine())
 RECORDED = (folder, film)
 every_camera = pytest.mark.parametrize("build", LIVE + RECORDED)
 every_live_camera = pytest.mark.parametrize("build", LIVE)

@@ -1,0 +1,5 @@
+"""As the package."""
+
+
+class Picamera2Camera:
+    """Never made."""

@@ -1,0 +1,5 @@
+"""As the package."""
+
+
+class PICAM2DNG:
+    """Never made."""
