@@ -11,7 +11,8 @@ The same with something left out on purpose (fsync, fsync of directories, SQLite
 that what is looked for would be found.
 
 Where it was cut off it goes on: what was recorded and examined stays under ``build/cuts``; --anew begins again. One
-JSON line for each way of recording; exit status 1 when a state was broken, or when a flaw was not found.
+JSON line for each way of recording; exit status 1 when a state was broken, or when a flaw was not found among enough
+of them.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ STEPS = 200
 """A record's length; what is random in it comes from SEED."""
 FLAWED_SHARE = 0.02
 """Of the states, for each flaw."""
+FEWEST_TO_FIND = 100
+"""With fewer states a rare loss, of a name that was not synced, may not be among them."""
 PATIENCE_S = 180.0
 MEMORY_MB = 768
 
@@ -230,7 +233,14 @@ def main() -> int:
         part = states_page(figures, find_kernel(wanted.kernel), time.monotonic() - began_s)
         page = wanted.write.read_text(encoding="utf-8")
         wanted.write.write_text(replaced(page, "states", part), encoding="utf-8")
-    return int(any((line["left_out"] == Flaw.NONE) == bool(line["value"]) for line in figures))
+    return int(not all(_as_it_should_be(line) for line in figures))
+
+
+def _as_it_should_be(line: dict[str, Any]) -> bool:
+    """Whether nothing was broken, or, where something had been left out, that was found."""
+    if line["left_out"] == Flaw.NONE:
+        return not line["value"]
+    return bool(line["value"]) or line["states"] < FEWEST_TO_FIND
 
 
 def _figures(wanted: argparse.Namespace) -> list[dict[str, Any]]:
