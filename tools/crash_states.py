@@ -205,6 +205,8 @@ def summed(made: Recording, results: Sequence[dict[str, Any]]) -> dict[str, Any]
         "writes_lost": sum(line["lost"] for line in results),
         "writes_torn": sum(line["torn"] for line in results),
         "items_looked_for": sum(line["items"] for line in results),
+        "states_torn": sum(line["torn"] > 0 for line in results),
+        "broken_torn": sum(line["torn"] > 0 for line in broken),
         "value": len(broken),
         "unit": "broken",
         "of": dict(kinds),

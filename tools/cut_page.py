@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import sqlite3
 import subprocess
@@ -72,7 +73,21 @@ def states_page(lines: Sequence[dict[str, Any]], kernel: Path, took_s: float) ->
             ),
             "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
             *(_states_row(line) for line in lines),
+            "",
+            _torn(sound),
         ]
+    )
+
+
+def _torn(sound: dict[str, Any]) -> str:
+    """Tell apart the states that the rule asks for, and those that are harder: a write torn between two sectors."""
+    torn, broken = sound["states_torn"], sound["broken_torn"]
+    whole, left = sound["states"] - torn, sound["value"] - broken
+    found = f" The first of them: {json.dumps(sound['first_broken'][0][1])[:300]}" if sound["value"] else ""
+    return (
+        f"Of the flap as it is, {whole:,} states have each write whole or not at all: {left} broken"
+        f"{f', at most {_bound(left, whole)}' if left == 0 else ''}. In the other {torn:,} some write is torn between two "
+        f"sectors of 512 bytes: {broken} broken.{found}"
     )
 
 
