@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import sqlite3
 import subprocess
@@ -83,12 +82,15 @@ def _torn(sound: dict[str, Any]) -> str:
     """Tell apart the states that the rule asks for, and those that are harder: a write torn between two sectors."""
     torn, broken = sound["states_torn"], sound["broken_torn"]
     whole, left = sound["states"] - torn, sound["value"] - broken
-    found = f" The first of them: {json.dumps(sound['first_broken'][0][1])[:300]}" if sound["value"] else ""
-    return (
-        f"Of the flap as it is, {whole:,} states have each write whole or not at all: {left} broken"
-        f"{f', at most {_bound(left, whole)}' if left == 0 else ''}. In the other {torn:,} some write is torn between two "
-        f"sectors of 512 bytes: {broken} broken.{found}"
+    bound = f" (at most {_bound(left, whole)} of all such states)" if left == 0 else ""
+    text = (
+        f"Of the flap as it is, {whole:,} states have each write whole or not at all: {left} broken{bound}. "
+        f"In the other {torn:,} some write is torn between two sectors of 512 bytes: {broken} broken"
     )
+    if not broken:
+        return f"{text}."
+    said = sound["first_broken"][0][1][0]
+    return f"{text}, {sound['ext4_torn']} of them in nothing but ext4, whose superblock is two sectors long: `{said[:160]}`."
 
 
 def _cuts_row(flaw: Flaw, lines: Sequence[dict[str, Any]]) -> str:
