@@ -90,7 +90,7 @@ def _torn(sound: dict[str, Any]) -> str:
     if not broken:
         return f"{text}."
     said = sound["first_broken"][0][1][0]
-    return f"{text}, {sound['ext4_torn']} of them in nothing but ext4, whose superblock is two sectors long: `{said[:160]}`."
+    return f"{text}, {sound['ext4_torn']} of them in ext4 alone, whose superblock is two sectors long: `{said[:160]}`."
 
 
 def _cuts_row(flaw: Flaw, lines: Sequence[dict[str, Any]]) -> str:
