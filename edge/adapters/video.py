@@ -172,6 +172,8 @@ class VideoCamera:
             return False
         self._kept_ns = now_ns
         with self._changed:
+            if self._closing:
+                return False  # it was on its way when the camera was closed
             self._newest = _Shot(image, now_ns)
             self._changed.notify_all()
         return True

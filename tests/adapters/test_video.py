@@ -260,3 +260,15 @@ def test_the_end_frees_the_device(live: Live) -> None:
         live.camera.newest(PATIENCE_S)
     live.camera.close()
     assert (True, False) == (live.capture.released, "camera" in [thread.name for thread in threading.enumerate()])
+
+
+def test_a_picture_on_its_way_is_not_given_after_closing(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture that arrives while the camera closes, as a real device's does, is no frame any more."""
+    monkeypatch.setattr(video, "CLOSE_WAIT_S", 0.0)
+    live.camera.newest(PATIENCE_S)
+    live.camera.close()
+    live.clock.wait(0.1)
+    live.capture.put(picture(50))
+    live.camera._thread.join(PATIENCE_S)
+    with pytest.raises(HardwareError, match="is closed"):
+        live.camera.newest(0.0)

@@ -104,10 +104,11 @@ class Flap:
     def last_words(self) -> str:
         """Return what a person would look at when something went wrong; never raises for the machine."""
         asked = "systemctl --no-pager --lines=0 status catflap; systemctl --failed; journalctl --no-pager --lines=40"
+        console = self.machine.console.read_text(encoding="utf-8", errors="replace")[-2000:]
         try:
-            return self.machine.run(asked).output
+            return f"{console}\n{self.machine.run(asked).output}"
         except MachineError as error:
-            return str(error)
+            return f"{console}\n{error}"
 
     def _rows(self, query: str) -> list[dict[str, Any]]:
         said = self.machine.expect(f'sqlite3 -readonly -json {STATE}/journal.sqlite "{query}"')

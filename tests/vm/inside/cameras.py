@@ -6,6 +6,7 @@ Runs in the machine, with the flap's Python; CATFLAP_CAMERAS names the two build
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from edge.adapters.clock import SystemClock
 from edge.adapters.picamera import PicameraCamera
 from edge.adapters.video import VideoCamera
 from edge.config import CameraConfig
+from edge.errors import HardwareError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from edge.ports import Camera
 
 PI = CameraConfig(width_px=320, height_px=240, still_width_px=640, still_height_px=480)
+FIRST_S, ON_THE_WAY_S = 20.0, 1.0
 VIVID = replace(PI, kind="video", source="/dev/video9")
 
 
@@ -39,8 +42,11 @@ class RealRig:
         """Nothing to do."""
 
     def lose(self) -> None:
-        """Take the device away."""
+        """Take the device away, and the pictures that were on their way."""
         self.unplug()
+        with suppress(HardwareError):
+            while self.camera.newest(ON_THE_WAY_S) is not None:
+                continue
 
     def close(self) -> None:
         """Close it."""
@@ -52,9 +58,10 @@ def opencv_on_vivid(tmp_path: Path) -> RealRig:
     del tmp_path
     _run("/usr/sbin/modprobe", "-r", "vivid")
     _run("/usr/sbin/modprobe", "vivid", "n_devs=1", "node_types=0x1", "vid_cap_nr=9")
-    _control("test_pattern=13")
+    _control("test_pattern=20")
     _control("osd_text_mode=2")
     camera = VideoCamera(VIVID, SystemClock())
+    camera.newest(FIRST_S)  # it needs one to open
     return RealRig(camera, partial(_control, "disconnect=1"))
 
 
