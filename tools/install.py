@@ -87,10 +87,14 @@ def install(machine: Machine, wishes: Wishes) -> int:
         say(f"{release.name} is installed already; nothing was changed")
         return 0
     _no_strangers(machine)
-    if not whole(machine, release):
-        build(machine, release, Parts(wishes.source, LOCKS[python], wishes.wheels), say)
-    smoke(machine, release, say)
-    return _put_in_place(machine, release, wishes)
+    try:
+        if not whole(machine, release):
+            build(machine, release, Parts(wishes.source, LOCKS[python], wishes.wheels), say)
+        smoke(machine, release, say)
+        return _put_in_place(machine, release, wishes)
+    except InstallError:
+        prune(machine, say)  # one that failed is a third of a gigabyte of somebody's card
+        raise
 
 
 def go_back(machine: Machine, wishes: Wishes) -> int:

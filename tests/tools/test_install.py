@@ -280,6 +280,15 @@ def test_an_upgrade_keeps_this_release_and_the_one_before(pi: Pi, checkout: Call
     assert ({says(pi, CURRENT), says(pi, PREVIOUS)}, "three") == (left, _daemon_of(pi))
 
 
+def test_a_failed_upgrade_leaves_no_third_release(pi: Pi, checkout: Callable[[str], install.Wishes]) -> None:
+    """What could not run is removed again: a release is a third of a gigabyte of the owner's card."""
+    install.install(pi, checkout("one"))
+    pi.bad, pi.lives_s = "two", 0
+    with pytest.raises(InstallError):
+        install.install(pi, checkout("two"))
+    assert {says(pi, CURRENT)} == {f"{RELEASES}/{place.name}" for place in at(pi, RELEASES).iterdir()}
+
+
 def test_going_back_and_forth(pi: Pi, checkout: Callable[[str], install.Wishes]) -> None:
     """RELEASE=previous switches to the release before, and said again to this one."""
     for word in ("one", "two"):
