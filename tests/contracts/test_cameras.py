@@ -41,6 +41,9 @@ class Rig(Protocol):
     def push(self) -> None:
         """Let one more frame be there."""
 
+    def settle(self) -> None:
+        """Come to a moment at which every frame has been taken and the next is not due."""
+
     def lose(self) -> None:
         """Take the source away."""
 
@@ -61,6 +64,9 @@ class PiRig:
         assert self.library.camera is not None
         self.clock.wait(0.1)
         self.library.camera.expose(self.clock.monotonic_ns())
+
+    def settle(self) -> None:
+        """Nothing to do: frames come when they are pushed."""
 
     def lose(self) -> None:
         """Pull the cable."""
@@ -85,6 +91,9 @@ class LiveRig:
         self.clock.wait(0.1)
         self.capture.put(picture(100))
 
+    def settle(self) -> None:
+        """Nothing to do: frames come when they are pushed."""
+
     def lose(self) -> None:
         """Unplug it."""
         self.capture.put(None)
@@ -104,6 +113,9 @@ class RecordedRig:
     def push(self) -> None:
         """Nothing to do."""
 
+    def settle(self) -> None:
+        """Nothing to do: frames come when they are pushed."""
+
     def lose(self) -> None:
         """Cannot happen."""
         raise NotImplementedError
@@ -122,6 +134,9 @@ class SimRig:
 
     def push(self) -> None:
         """Nothing to do."""
+
+    def settle(self) -> None:
+        """Nothing to do: frames come when they are pushed."""
 
     def lose(self) -> None:
         """Go to where the scene has the camera lost."""
@@ -263,6 +278,7 @@ def test_nothing_new_is_none(build: Callable[[Path], Rig], tmp_path: Path) -> No
     """A frame is given once; without another there is None when the time is over, and again the next time."""
     rig = build(tmp_path)
     frames(rig, 1)
+    rig.settle()
     given = [rig.camera.newest(0.0), rig.camera.newest(0.0)]
     rig.close()
     assert [None, None] == given

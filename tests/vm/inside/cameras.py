@@ -41,6 +41,11 @@ class RealRig:
     def push(self) -> None:
         """Nothing to do."""
 
+    def settle(self) -> None:
+        """Take what waits, then the next at the moment it comes."""
+        self.camera.newest(0.0)
+        self.camera.newest(FIRST_S)
+
     def lose(self) -> None:
         """Take the device away, and the pictures that were on their way."""
         self.unplug()
@@ -80,36 +85,36 @@ class VimcLibrary:
     configuration to job, request, time stamp and close, is picamera2's own.
     """
 
-    def Picamera2(self) -> Any:  # noqa: ANN401, N802 - picamera2 has no types; the name of the class it stands for
-        """Open the first camera."""
-        return _on_vimc()
+    def Picamera2(self) -> _Vimc:  # noqa: N802 - the name of the class it stands for
+        """Open the first camera, with the allocator that needs no DMA heap: Debian's kernel has none."""
+        from picamera2 import Picamera2  # noqa: PLC0415 - in the machine only
+        from picamera2.allocators.libcameraallocator import LibcameraAllocator  # noqa: PLC0415 - as above
+
+        allocator = LibcameraAllocator(None)
+        camera = Picamera2(allocator=allocator)
+        allocator.camera = camera.camera
+        return _Vimc(camera)
 
 
-def _on_vimc() -> Any:  # noqa: ANN401 - picamera2 has no types
-    from picamera2 import Picamera2  # noqa: PLC0415 - in the machine only
-    from picamera2.allocators.libcameraallocator import LibcameraAllocator  # noqa: PLC0415 - as above
+class _Vimc:
+    """What the adapter uses of ``Picamera2``."""
 
-    class Vimc(Picamera2):  # type: ignore[misc]
-        """One stream; the other is made of it."""
+    def __init__(self, camera: Any) -> None:  # noqa: ANN401 - picamera2 has no types
+        self._camera = camera
+        self._lores: dict[str, Any] = {}
+        self.start, self.close = camera.start, camera.close
+        self.configure, self.cancel_all_and_flush = camera.configure, camera.cancel_all_and_flush
 
-        def __init__(self) -> None:
-            super().__init__(allocator=LibcameraAllocator(None))
-            self.allocator.camera = self.camera
+    def create_video_configuration(self, **wanted: Any) -> Any:  # noqa: ANN401 - as picamera2 has it
+        self._lores = wanted.pop("lores")
+        main = {**wanted["main"], "format": "BGR888"}
+        return self._camera.create_video_configuration(**{**wanted, "main": main, "controls": {}, "raw": None})
 
-        def create_video_configuration(self, **wanted: Any) -> Any:  # noqa: ANN401 - as picamera2 has it
-            lores = wanted.pop("lores")
-            plain = {**wanted, "controls": {}, "raw": None, "main": {**wanted["main"], "format": "BGR888"}}
-            self.small = lores
-            return super().create_video_configuration(**plain)
+    def camera_configuration(self) -> dict[str, Any]:
+        return {**self._camera.camera_configuration(), "lores": self._lores}
 
-        def camera_configuration(self, name: str = "") -> Any:  # noqa: ANN401 - as picamera2 has it
-            told = super().camera_configuration() if not name else super().camera_configuration(name)
-            return told if name else {**told, "lores": self.small}
-
-        def capture_request(self, *words: Any, **named: Any) -> Any:  # noqa: ANN401 - as picamera2 has it
-            return _Job(super().capture_request(*words, **named))
-
-    return Vimc()
+    def capture_request(self, *, wait: bool) -> _Job:
+        return _Job(self._camera.capture_request(wait=wait))
 
 
 @dataclass
