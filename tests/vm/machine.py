@@ -239,7 +239,13 @@ class Machine:
         self._line = self._serial = None
 
     def _word(self, until_s: float) -> dict[str, Any]:
-        """Return the next thing the agent says."""
+        """Return the next thing the agent says; what systemd's programs say on the same line is passed over."""
+        while not (said := self._said(until_s)).startswith(b"{"):
+            continue
+        word: dict[str, Any] = json.loads(said)
+        return word
+
+    def _said(self, until_s: float) -> bytes:
         while b"\n" not in self._pending:
             ready, _, _ = select.select([self.line], [], [], max(0.0, until_s - time.monotonic()))
             if not ready:
@@ -250,5 +256,4 @@ class Machine:
                 raise MachineError(f"the machine is gone; see {self.console}")
             self._pending += data
         said, self._pending = self._pending.split(b"\n", 1)
-        word: dict[str, Any] = json.loads(said)
-        return word
+        return said

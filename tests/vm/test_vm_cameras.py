@@ -43,8 +43,10 @@ def test_the_contract(camera: str, flap: Flap, contract: str, record_property: C
     places = f"PYTHONPATH={SHARE}/testing:{INSIDE}:{SHARE}/tests CATFLAP_CAMERAS=cameras:{camera}"
     words = f"-p no:cacheprovider --rootdir {SHARE}/tests -q -k '{CHOSEN[camera]}' {contract}"
     flap.machine.expect("systemctl stop catflap film", 120.0)  # the camera under test shall have the processor
-    ran = flap.machine.run(f"cd /run && {places} {PYTHON} -m pytest {words}", CONTRACT_S)
+    try:
+        ran = flap.machine.run(f"cd /run && {places} {PYTHON} -m pytest {words}", CONTRACT_S)
+    finally:
+        flap.machine.expect("systemctl start film catflap", 240.0)
     assert 0 == ran.status, ran.output[-4000:]
-    flap.machine.expect("systemctl start film catflap", 240.0)
     counted = re.search(r"(\d+) passed", ran.output)
     record_property("measured", f"{camera}: {counted[0] if counted else 'nothing'}")
