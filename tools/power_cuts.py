@@ -8,7 +8,7 @@ acknowledged over the serial line must be there (``flap_after_cut``). One cut in
 mounts, checks and puts right what the cut before it left. A disk is cut ``CUTS_PER_DISK`` times; two run side by side.
 
 A killed guest loses its memory but never a disk's cache: that is what ``crash_states`` is for. One JSON line a disk;
-exit status 1 when anything was broken, or when a flap without fsync was not found broken.
+exit status 1 when anything was broken, or when of ten cuts a flap without fsync was not found broken.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 SEED = 20261121
 CUTS_PER_DISK = 10
 LANES = 2
+FEWEST_TO_FIND = 10
+"""Of fewer cuts without fsync, all may have come just after the kernel had written by itself."""
 FLAWED_SHARE = 0.1
 """Of the cuts, on a flap that waits for nothing."""
 RECOVERING_SHARE = 0.2
@@ -238,7 +240,9 @@ def main() -> int:
         page = wanted.write.read_text(encoding="utf-8")
         wanted.write.write_text(replaced(page, "cuts", part), encoding="utf-8")
     sound = all(not entry.broken for entry in found if entry.flaw is Flaw.NONE)
-    return int(not sound or not any(entry.broken for entry in found if entry.flaw is not Flaw.NONE))
+    flawed = [entry for entry in found if entry.flaw is not Flaw.NONE]
+    missed = sum(entry.cuts for entry in flawed) >= FEWEST_TO_FIND and not any(entry.broken for entry in flawed)
+    return int(not sound or missed)
 
 
 if __name__ == "__main__":
