@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 BROKEN = (CatflapError, OSError, sqlite3.Error, ValueError, KeyError, RuntimeError)
 """What a part that is broken may raise; each becomes a complaint."""
+COMMIT = f"{METADATA}/{TIMESTAMP}"
+"""A push has arrived once this is there."""
 
 
 def complaints(home: Home, ledger: Ledger, nexts: str | None) -> Iterator[str]:
@@ -167,8 +169,7 @@ def _one_step_on(ledger: Ledger, old: str, new: str, *, known: bool) -> bool:
 
 def _inbox(home: Home, ledger: Ledger) -> Iterator[str]:
     old, found = dict(ledger.claims.inbox or ()), dict(inbox_of(home.state))
-    commit = f"{METADATA}/{TIMESTAMP}"
-    if ledger.under_way is Step.PUSH and found.get(commit) != old.get(commit):
+    if ledger.under_way is Step.PUSH and found.get(COMMIT) != old.get(COMMIT):
         return  # the new one: whether it is whole, the update service finds out below
     lost = old.items() - found.items()
     if lost:
@@ -192,7 +193,7 @@ def _trust(home: Home, ledger: Ledger) -> Iterator[str]:
 
 def _goes_on(home: Home, supplies: Supplies, ledger: Ledger, push: int) -> Iterator[str]:
     with closing(home.journal()) as journal:
-        if inbox_of(home.state):
+        if COMMIT in dict(inbox_of(home.state)):  # without it nothing has arrived, and to refuse is right
             answer = update_once(home, journal, home.slots())
             if answer.status is AnswerStatus.REFUSED and "thrown out" not in answer.why:
                 yield f"what lies in the inbox is refused: {answer.why}"

@@ -107,3 +107,16 @@ def test_a_record_that_was_counted_out_for_room_must_have_been_the_least_useful(
     shutil.rmtree(min((home.state / "spool").glob("2026*")))
     found = list(complaints(home, replace(lived[1], under_way=Step.VISIT), None))
     assert ["spool: 1 records made room and 0 are counted"] == found
+
+
+def test_half_of_a_first_push_is_nothing_yet(tmp_path: Path, supplies: Supplies) -> None:
+    """Cut before the timestamp was in place, the first push of all leaves files that nobody has to take."""
+    home, said = Home(tmp_path / "state", RoomyFiles()), list[Said]()
+    with closing(Life(home, supplies, said.append)) as life:
+        life.adopt()
+        bound = Ledger().after(said[-1])
+        life.do(Step.PUSH, random.Random(1))  # noqa: S311 - no secret
+    (home.state / "incoming" / "metadata" / "timestamp.json").unlink()
+    ledger = replace(bound, under_way=Step.PUSH)
+    assert [] == list(complaints(home, ledger, None))
+    assert [] == list(works(home, supplies, ledger, 3))
