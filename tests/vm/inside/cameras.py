@@ -136,7 +136,9 @@ class _Request:
         if name == "main":
             return np.asarray(main)
         small = cv2.resize(main, (PI.width_px, PI.height_px), interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2YUV_I420))
+        grey = small.mean(axis=2).astype(np.uint8)  # at night all colours are alike; vimc's bars have another luma
+        colours = np.full((PI.height_px // 2, PI.width_px), 128, np.uint8)
+        return np.concatenate([grey, colours])
 
     def get_metadata(self) -> dict[str, Any]:
         return dict(self.request.get_metadata())
