@@ -53,6 +53,8 @@ CHURN = ("/var/log/", "/var/lib/systemd/", "/var/lib/dbus/", "/etc/machine-id", 
 """What a running Debian, or the tools that make accounts, write by themselves."""
 ACCOUNTS = tuple(f"/etc/{name}-" for name in ("passwd", "group", "shadow", "gshadow"))
 """What systemd-sysusers keeps of the files before."""
+MOST_EXPOSED = {"catflap": 1.0, "catflap-link": 1.5, "catflap-update": 1.0, "catflap-later": 1.0}
+"""What `systemd-analyze security` may say at most, of 10."""
 DIES = "\n\n_whole = simulate\n\n\ndef simulate(arguments: argparse.Namespace) -> int:\n    {}\n"
 """Appended to the program of a version whose daemon is to fail; --version and `config check` still work."""
 BAD_VERSIONS = {
@@ -122,6 +124,13 @@ class Check:
         self._say("every boot starts it", set(enabled.output.split()) <= {"enabled", "linked"}, enabled)
         self._expect("systemd finds no mistake in the units it was linked to", "systemd-analyze verify --man=no "
                      "--recursive-errors=no /etc/systemd/system/catflap.service", "")  # fmt: skip
+        for name, most in MOST_EXPOSED.items():
+            self._expect(
+                f"{name}'s exposure, as systemd-analyze counts it, is at most {most}",
+                f"systemd-analyze security --offline=true --threshold={round(most * 10)}"
+                f" /etc/systemd/system/{name}.service >/dev/null && echo yes",
+                "yes",
+            )
 
     def configured(self) -> None:
         """The owner writes a configuration and starts the flap."""
