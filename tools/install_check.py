@@ -345,20 +345,30 @@ def page(found: Sequence[tuple[str, Board]]) -> str:
     return "\n".join((where, "", *(f"- {about}" for about, _ in found), "", *head, *rows))
 
 
-def main() -> int:
-    """Check the releases that were named; 2 where this machine cannot."""
+def wanted(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description="Install catflap on a real Debian under a real systemd.")
-    parser.add_argument(
-        "suites", nargs="*", choices=SUITES, default=list(SUITES), metavar="SUITE", help="; ".join(SUITES)
-    )
+    parser.add_argument("suites", nargs="*", type=_suite, metavar="SUITE", help=f"of {', '.join(SUITES)}; or all")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "install-check", help="where the roots are kept")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write what was found into this page")
-    options = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def _suite(name: str) -> str:
+    """Take a suite's name: argparse's own ``choices`` refuses the empty list that "*" allows."""
+    if name not in SUITES:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(SUITES)}")
+    return name
+
+
+def main() -> int:
+    """Check the releases that were named; 2 where this machine cannot."""
+    options = wanted(None)
     if missing() or os.geteuid() != 0:
         need = ", ".join(missing()) or "root"
         print(f"install-check: needs root, systemd-container and mmdebstrap; not here: {need}", file=sys.stderr)
         return 2
-    found = [check(options.work, suite) for suite in options.suites]
+    found = [check(options.work, suite) for suite in options.suites or SUITES]
     broken = sum(board.broken for _, board in found)
     print(f"{sum(len(board.rows) for _, board in found)} rules tried, {broken} broken")
     if options.write and not broken:
