@@ -53,6 +53,8 @@ CHURN = ("/var/log/", "/var/lib/systemd/", "/var/lib/dbus/", "/etc/machine-id", 
 """What a running Debian, or the tools that make accounts, write by themselves."""
 ACCOUNTS = tuple(f"/etc/{name}-" for name in ("passwd", "group", "shadow", "gshadow"))
 """What systemd-sysusers keeps of the files before."""
+MOST_EXPOSED = {"catflap": 1.0, "catflap-link": 1.5, "catflap-update": 1.0, "catflap-later": 1.0}
+"""What `systemd-analyze security` may say at most, of 10."""
 DIES = "\n\n_whole = simulate\n\n\ndef simulate(arguments: argparse.Namespace) -> int:\n    {}\n"
 """Appended to the program of a version whose daemon is to fail; --version and `config check` still work."""
 BAD_VERSIONS = {
@@ -122,6 +124,13 @@ class Check:
         self._say("every boot starts it", set(enabled.output.split()) <= {"enabled", "linked"}, enabled)
         self._expect("systemd finds no mistake in the units it was linked to", "systemd-analyze verify --man=no "
                      "--recursive-errors=no /etc/systemd/system/catflap.service", "")  # fmt: skip
+        for name, most in MOST_EXPOSED.items():
+            self._expect(
+                f"{name}'s exposure, as systemd-analyze counts it, is at most {most}",
+                f"systemd-analyze security --offline=true --threshold={round(most * 10)}"
+                f" /etc/systemd/system/{name}.service >/dev/null && echo yes",
+                "yes",
+            )
 
     def configured(self) -> None:
         """The owner writes a configuration and starts the flap."""
@@ -336,20 +345,30 @@ def page(found: Sequence[tuple[str, Board]]) -> str:
     return "\n".join((where, "", *(f"- {about}" for about, _ in found), "", *head, *rows))
 
 
-def main() -> int:
-    """Check the releases that were named; 2 where this machine cannot."""
+def wanted(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description="Install catflap on a real Debian under a real systemd.")
-    parser.add_argument(
-        "suites", nargs="*", choices=SUITES, default=list(SUITES), metavar="SUITE", help="; ".join(SUITES)
-    )
+    parser.add_argument("suites", nargs="*", type=_suite, metavar="SUITE", help=f"of {', '.join(SUITES)}; or all")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "install-check", help="where the roots are kept")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="write what was found into this page")
-    options = parser.parse_args()
+    return parser.parse_args(arguments)
+
+
+def _suite(name: str) -> str:
+    """Take a suite's name: argparse's own ``choices`` refuses the empty list that "*" allows."""
+    if name not in SUITES:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(SUITES)}")
+    return name
+
+
+def main() -> int:
+    """Check the releases that were named; 2 where this machine cannot."""
+    options = wanted(None)
     if missing() or os.geteuid() != 0:
         need = ", ".join(missing()) or "root"
         print(f"install-check: needs root, systemd-container and mmdebstrap; not here: {need}", file=sys.stderr)
         return 2
-    found = [check(options.work, suite) for suite in options.suites]
+    found = [check(options.work, suite) for suite in options.suites or SUITES]
     broken = sum(board.broken for _, board in found)
     print(f"{sum(len(board.rows) for _, board in found)} rules tried, {broken} broken")
     if options.write and not broken:

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from install_check import MOST_EXPOSED
 from unit_files import ROOT, SERVICES, UNITS, service, unit
 
 from edge import config
@@ -19,9 +20,6 @@ from edge.trying import DeviceBudget
 from edge.update import DEFAULT_CONFIG as UPDATE_CONFIG
 
 BIN = "/opt/catflap/current/bin"
-MOST = {"catflap": 1.0, "catflap-link": 1.5, "catflap-update": 1.0, "catflap-later": 1.0}
-"""What `systemd-analyze security` may say at most, of 10."""
-
 ANALYZE = shutil.which("systemd-analyze")
 needs_analyze = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed")
 needs_sysusers = pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd-sysusers is missing")
@@ -48,7 +46,7 @@ def test_systemd_takes_every_unit(tmp_path: Path) -> None:
 def test_a_sandbox_leaves_no_more_than_is_needed(name: str) -> None:
     """`systemd-analyze security` stays below the service's bound."""
     done = _analyze(
-        "security", "--offline=true", f"--threshold={round(MOST[name] * 10)}", str(UNITS / f"{name}.service")
+        "security", "--offline=true", f"--threshold={round(MOST_EXPOSED[name] * 10)}", str(UNITS / f"{name}.service")
     )
     assert (0, "") == (done.returncode, done.stderr)
 
