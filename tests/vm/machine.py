@@ -214,14 +214,23 @@ class Machine:
         Raises:
             MachineError: it did not within the time; its power is cut then.
         """
+        if self._process is not None:
+            self.run("systemctl poweroff --no-block")
+            self.await_end(deadline_s)
+
+    def await_end(self, deadline_s: float) -> None:
+        """Wait until its kernel is gone by itself; the disks stay, and it can be started again.
+
+        Raises:
+            MachineError: it still ran after that time; its power is cut then.
+        """
         process = self._process
         if process is None:
-            return
-        self.run("systemctl poweroff --no-block")
+            raise MachineError("the machine is not running; start it first")
         try:
             process.wait(deadline_s)
         except subprocess.TimeoutExpired:
-            raise MachineError(f"the machine does not shut down within {deadline_s:g} s; see {self.console}") from None
+            raise MachineError(f"the machine still runs after {deadline_s:g} s; see {self.console}") from None
         finally:
             self.cut()
 
