@@ -22,7 +22,6 @@ import json
 import random
 import shutil
 import sys
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -230,14 +229,13 @@ def main() -> int:
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the figures into this page")
     wanted = parser.parse_args()
     end_guests_with_me()
-    began_s = time.monotonic()
     try:
         figures = _figures(wanted)
     except (InputError, TimeoutError) as error:
         print(f"crash_states: {error}", file=sys.stderr)
         return 2
     if wanted.write is not None:
-        part = states_page(figures, find_kernel(wanted.kernel), time.monotonic() - began_s)
+        part = states_page(figures, find_kernel(wanted.kernel))
         page = wanted.write.read_text(encoding="utf-8")
         wanted.write.write_text(replaced(page, "states", part), encoding="utf-8")
     return int(not all(_as_it_should_be(line) for line in figures))

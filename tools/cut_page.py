@@ -30,7 +30,7 @@ visits (a simulated night's, again and again), the trial of a bundle and the fre
 flush, or that damages what it does not write, is not modelled."""
 
 
-def cuts_page(lines: Sequence[dict[str, Any]], kernel: Path, took_s: float) -> str:
+def cuts_page(lines: Sequence[dict[str, Any]], kernel: Path) -> str:
     """Return the figures of ``power_cuts``."""
     rows = [_cuts_row(flaw, [line for line in lines if line["left_out"] == flaw]) for flaw in Flaw]
     sound = [line for line in lines if line["left_out"] == Flaw.NONE]
@@ -38,7 +38,7 @@ def cuts_page(lines: Sequence[dict[str, Any]], kernel: Path, took_s: float) -> s
     where = ", ".join(f"{step} {count}" for step, count in steps.most_common())
     return "\n".join(
         [
-            _made_on(kernel, took_s),
+            _made_on(kernel),
             "",
             (
                 "| left out on purpose | disks | cuts | while recovering | looked at | acknowledged | items looked for "
@@ -54,13 +54,13 @@ def cuts_page(lines: Sequence[dict[str, Any]], kernel: Path, took_s: float) -> s
     )
 
 
-def states_page(lines: Sequence[dict[str, Any]], kernel: Path, took_s: float) -> str:
+def states_page(lines: Sequence[dict[str, Any]], kernel: Path) -> str:
     """Return the figures of ``crash_states``."""
     sound = next(line for line in lines if line["left_out"] == Flaw.NONE)
     steps = ", ".join(f"{step} {count}" for step, count in sound["steps"].items() if count)
     return "\n".join(
         [
-            _made_on(kernel, took_s),
+            _made_on(kernel),
             "",
             STATES_NOTE,
             "",
@@ -87,7 +87,7 @@ def _torn(sound: dict[str, Any]) -> str:
         f"Of the flap as it is, {whole:,} states have each write whole or not at all: {left} broken{bound}. "
         f"In the other {torn:,} some write is torn between two sectors of 512 bytes: {broken} broken"
     )
-    if not broken:
+    if not broken or left:
         return f"{text}."
     said = sound["first_broken"][0][1][0]
     return f"{text}, {sound['ext4_torn']} of them in ext4 alone, whose superblock is two sectors long: `{said[:160]}`."
@@ -123,10 +123,10 @@ def _row(cells: Sequence[object]) -> str:
     return f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else str(cell) for cell in cells)} |"
 
 
-def _made_on(kernel: Path, took_s: float) -> str:
+def _made_on(kernel: Path) -> str:
     tools = subprocess.run(["mkfs.ext4", "-V"], capture_output=True, text=True, check=True).stderr.split()[1]
     return (
-        f"{datetime.now(UTC):%d %B %Y}, {took_s / 60:.0f} minutes on {platform.machine()}: user-mode Linux "
+        f"{datetime.now(UTC):%d %B %Y}, on {platform.machine()}: user-mode Linux "
         f"{_said_by(kernel, '--version')}, ext4 of {DISK_BYTES // 2**20} MB (e2fsprogs {tools}), "
         f"SQLite {sqlite3.sqlite_version}, Python {platform.python_version()}."
     )

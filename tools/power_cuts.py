@@ -227,7 +227,6 @@ def main() -> int:
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the figures into this page")
     wanted = parser.parse_args()
     end_guests_with_me()
-    began_s = time.monotonic()
     try:
         place, kernel = wanted.out.resolve(), find_kernel(wanted.kernel)
         found = outcomes(place, kernel, supplies(place / "supplies"), wanted.cuts)
@@ -236,7 +235,7 @@ def main() -> int:
         return 2
     lines = [entry.line() for entry in found]
     if wanted.write is not None:
-        part = cuts_page(lines, kernel, time.monotonic() - began_s)
+        part = cuts_page(lines, kernel)
         page = wanted.write.read_text(encoding="utf-8")
         wanted.write.write_text(replaced(page, "cuts", part), encoding="utf-8")
     sound = all(not entry.broken for entry in found if entry.flaw is Flaw.NONE)
