@@ -257,10 +257,11 @@ def _figures(wanted: argparse.Namespace) -> list[dict[str, Any]]:
         for directory in place.glob("states-*"):
             shutil.rmtree(directory)
     bench = Bench(place, find_kernel(wanted.kernel), supplies(place / "supplies"))
+    with ThreadPoolExecutor(GUESTS) as pool:
+        recordings = list(pool.map(lambda flaw: recorded(bench, flaw, wanted.steps), Flaw))
     figures = []
-    for flaw in Flaw:
-        states = wanted.states if flaw is Flaw.NONE else max(round(wanted.states * FLAWED_SHARE), 20)
-        made = recorded(bench, flaw, wanted.steps)
+    for made in recordings:
+        states = wanted.states if made.flaw is Flaw.NONE else max(round(wanted.states * FLAWED_SHARE), 20)
         figures.append(summed(made, examined(bench, made, states)))
         print(json.dumps(figures[-1]), flush=True)
     return figures
