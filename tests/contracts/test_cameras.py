@@ -66,7 +66,7 @@ class PiRig:
         self.library.camera.expose(self.clock.monotonic_ns())
 
     def settle(self) -> None:
-        """Nothing to do: frames come when they are pushed."""
+        """Nothing to do: no frame comes by itself."""
 
     def lose(self) -> None:
         """Pull the cable."""
@@ -92,7 +92,7 @@ class LiveRig:
         self.capture.put(picture(100))
 
     def settle(self) -> None:
-        """Nothing to do: frames come when they are pushed."""
+        """Nothing to do: no frame comes by itself."""
 
     def lose(self) -> None:
         """Unplug it."""
@@ -114,7 +114,7 @@ class RecordedRig:
         """Nothing to do."""
 
     def settle(self) -> None:
-        """Nothing to do: frames come when they are pushed."""
+        """Nothing to do: no frame comes by itself."""
 
     def lose(self) -> None:
         """Cannot happen."""
@@ -136,7 +136,7 @@ class SimRig:
         """Nothing to do."""
 
     def settle(self) -> None:
-        """Nothing to do: frames come when they are pushed."""
+        """Nothing to do: no frame comes by itself."""
 
     def lose(self) -> None:
         """Go to where the scene has the camera lost."""
